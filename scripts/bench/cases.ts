@@ -1,0 +1,232 @@
+import type { ScenarioId } from "./arguments.ts";
+import {
+  BODY_COLUMNS,
+  CLOSED_COLUMNS,
+  type Column,
+  OPEN_COLUMNS,
+  SLOW_COLUMNS,
+  START_COLUMNS,
+  STREAM_COLUMNS,
+} from "./columns.ts";
+import type { Unit } from "./sample.ts";
+import type { Shape } from "./targets/target.ts";
+
+/** How the load behaves; see tools/load.c. */
+export type Load =
+  | { readonly mode: "closed" }
+  | { readonly mode: "open"; readonly requestsPerSecond: number }
+  | { readonly mode: "streams"; readonly rampMs: number; readonly stallMs: number };
+
+/** What the upstream answers; see tools/upstream.c. */
+export type Answers = { readonly kind: "json" } | StreamedAnswers;
+
+interface StreamedAnswers {
+  readonly kind: "sse";
+  readonly tokens: number;
+  readonly intervalUs: number;
+}
+
+interface CaseBase {
+  readonly scenario: ScenarioId;
+  /** Short, unique, for files. */
+  readonly key: string;
+  readonly title: string;
+  readonly columns: readonly Column[];
+  /** Only llmproxyd, in that shape; null = all targets. */
+  readonly shape: Shape | null;
+}
+
+/**
+ * How long the load is on before anything is measured: `minMs`, and for a server with a just-in-time compiler until
+ * that has come to rest, or `maxMs`.
+ */
+export interface Warming {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** A load on a target. */
+export interface LoadCase extends CaseBase {
+  readonly kind: "load";
+  readonly unit: Unit;
+  readonly connections: number;
+  readonly bodyBytes: number;
+  readonly load: Load;
+  readonly answers: Answers;
+  readonly warming: Warming;
+  readonly measureMs: number;
+  /** Measure memory too; that takes a second, smaller load before the real one. */
+  readonly memory: boolean;
+}
+
+/** A start without a load. */
+export interface StartCase extends CaseBase {
+  readonly kind: "start";
+  readonly idleMs: number;
+}
+
+export type Case = LoadCase | StartCase;
+
+const BODY_BYTES = 256;
+const MEGABYTE = 1_000_000;
+const REQUESTS_PER_SECOND = 5_000;
+const OPEN_CONNECTIONS_MAX = 512;
+const INTERVAL_US = 20_000;
+const SLOW_TOKENS: StreamedAnswers = { kind: "sse", tokens: 10_000, intervalUs: 2_000_000 };
+/** As long as their interval, so that their tokens do not come in waves. */
+const SLOW_RAMP_MS = 2_000;
+const BODY_BYTES_GROWTH = [256, 4_096, 65_536, MEGABYTE];
+
+/** How long things take. */
+interface Pace {
+  readonly warming: Warming;
+  readonly measureMs: number;
+  /** Streams open spread over this time. */
+  readonly rampMs: number;
+  /** Streams are this long, so that some end and others begin while it is measured. */
+  readonly tokens: number;
+  readonly idleMs: number;
+}
+
+const PACE: Pace = {
+  warming: { minMs: 1_000, maxMs: 12_000 },
+  measureMs: 4_000,
+  rampMs: 1_000,
+  tokens: 100,
+  idleMs: 2_000,
+};
+const PACE_QUICK: Pace = {
+  warming: { minMs: 300, maxMs: 5_000 },
+  measureMs: 900,
+  rampMs: 300,
+  tokens: 50,
+  idleMs: 500,
+};
+
+/** The measurements of these scenarios, in order; `g` has none, as it is not about a server. */
+export function casesOf(scenarios: readonly ScenarioId[], quick: boolean): Case[] {
+  const pace = quick ? PACE_QUICK : PACE;
+  const all = [
+    ...[32, 256].map((connections) => completions(pace, connections)),
+    openLoop(pace),
+    ...(quick ? [200] : [200, 1_000]).map((streams) => eventStreams(pace, streams)),
+    slowStreams(pace),
+    bodies(pace),
+    start(pace),
+    ...growth(pace),
+  ];
+  return all.filter((one) => scenarios.includes(one.scenario));
+}
+
+function completions(pace: Pace, connections: number): LoadCase {
+  return {
+    kind: "load",
+    scenario: "a",
+    key: `json-${connections}`,
+    title: `small JSON completions, ${connections} connections, closed loop`,
+    columns: CLOSED_COLUMNS,
+    shape: null,
+    unit: "request",
+    connections,
+    bodyBytes: BODY_BYTES,
+    load: { mode: "closed" },
+    answers: { kind: "json" },
+    warming: pace.warming,
+    measureMs: pace.measureMs,
+    memory: false,
+  };
+}
+
+/** Warming that begins when the connections are open. */
+function after(rampMs: number, { warming }: Pace): Warming {
+  return { minMs: rampMs + warming.minMs, maxMs: rampMs + warming.maxMs };
+}
+
+function openLoop(pace: Pace): LoadCase {
+  return {
+    ...completions(pace, OPEN_CONNECTIONS_MAX),
+    scenario: "b",
+    key: "json-open",
+    title: "small JSON completions, 5,000 requests/s, open loop",
+    columns: OPEN_COLUMNS,
+    load: { mode: "open", requestsPerSecond: REQUESTS_PER_SECOND },
+  };
+}
+
+function eventStreams(pace: Pace, streams: number): LoadCase {
+  return {
+    ...completions(pace, streams),
+    scenario: "c",
+    key: `streams-${streams}`,
+    title: `${streams.toLocaleString("en")} event streams of 50 tokens/s`,
+    columns: STREAM_COLUMNS,
+    unit: "token",
+    load: { mode: "streams", rampMs: pace.rampMs, stallMs: 3_000 },
+    answers: { kind: "sse", tokens: pace.tokens, intervalUs: INTERVAL_US },
+    warming: after(pace.rampMs, pace),
+  };
+}
+
+function slowStreams(pace: Pace): LoadCase {
+  return {
+    ...eventStreams(pace, 5_000),
+    scenario: "d",
+    key: "slow-streams",
+    title: "5,000 event streams of one token in 2 s",
+    columns: SLOW_COLUMNS,
+    load: { mode: "streams", rampMs: SLOW_RAMP_MS, stallMs: 6_000 },
+    answers: SLOW_TOKENS,
+    warming: after(SLOW_RAMP_MS, pace),
+    memory: true,
+  };
+}
+
+function bodies(pace: Pace): LoadCase {
+  return {
+    ...completions(pace, 16),
+    scenario: "e",
+    key: "bodies-1mb",
+    title: "request bodies of 1 MB, 16 connections, closed loop",
+    columns: BODY_COLUMNS,
+    bodyBytes: MEGABYTE,
+  };
+}
+
+function start(pace: Pace): StartCase {
+  return {
+    kind: "start",
+    scenario: "f",
+    key: "start",
+    title: "from exec to the first answer; memory when idle",
+    columns: START_COLUMNS,
+    shape: null,
+    idleMs: pace.idleMs,
+  };
+}
+
+/** One thing grows, the rest stays; the first of each row is the same. */
+function growth(pace: Pace): LoadCase[] {
+  const none: Shape = { upstreams: 1, forwards: 1, workers: null };
+  const shaped = (key: string, title: string, shape: Shape): LoadCase => ({
+    ...completions(pace, 32),
+    scenario: "h",
+    key: `growth-${key}`,
+    title: `growth: ${title}`,
+    shape,
+  });
+  return [
+    ...[1, 10, 100].map((upstreams) =>
+      shaped(`upstreams-${upstreams}`, `upstreams in the group: ${upstreams}`, { ...none, upstreams }),
+    ),
+    ...[1, 50].map((forwards) =>
+      shaped(`forwards-${forwards}`, `forwards: ${forwards}`, { ...none, forwards }),
+    ),
+    ...[1, 2, 4, 8].map((workers) =>
+      shaped(`workers-${workers}`, `workers: ${workers}`, { ...none, workers }),
+    ),
+    ...BODY_BYTES_GROWTH.map((bytes) => ({
+      ...shaped(`bodies-${bytes}`, `bytes of a request body: ${bytes.toLocaleString("en")}`, none),
+      bodyBytes: bytes,
+    })),
+  ];
+}

@@ -1,0 +1,182 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import type { Answers, Case, Load, LoadCase, StartCase } from "./cases.ts";
+import { memoryOf, usageOf } from "./procfs.ts";
+import { type LoadResult, type Sample, sampleOf, startSample, withStreamMemory } from "./sample.ts";
+import { CLIENT_KEY, type Target, UPSTREAM_KEY } from "./targets/target.ts";
+import { Tool } from "./tool.ts";
+import { warm } from "./warming.ts";
+
+/** Where the tools are, and what all measurements have in common. */
+export interface Bench {
+  /** A directory with the executables `upstream`, `load` and `launch`. */
+  readonly tools: string;
+  /** A directory for whatever the servers need; each gets its own below it. */
+  readonly directory: string;
+  readonly workers: number;
+}
+
+/** A server under test; `port` leads to it, or straight to the upstream. */
+interface Served {
+  readonly port: number;
+  readonly key: string;
+  /** Root of its process tree, or null. */
+  readonly pid: number | null;
+  readonly firstAnswerNs: number;
+}
+
+const START_LIMIT_MS = 30_000;
+const LATE_MS = 15_000;
+const CONNECTIONS_SPARE = 512;
+const TOKEN_BYTES = 40;
+const THINK_US = 10_000;
+const WARM_STREAMS = 100;
+const WARM_STREAMS_MS = 1_000;
+const WARM_LOAD: Load = { mode: "streams", rampMs: 500, stallMs: 10_000 };
+const SETTLE_MS = 200;
+const WORKERS_MS = 300;
+
+/** Measures one target once, with processes of its own. Throws a ToolError when something fails. */
+export async function measure(bench: Bench, one: Case, target: Target): Promise<Sample> {
+  const tools: Tool[] = [];
+  const begin: Begin = (name, ...args) => {
+    const tool = new Tool(`${target.name}: ${name}`, [join(bench.tools, name), ...args.map(String)]);
+    tools.push(tool);
+    return tool;
+  };
+  try {
+    return one.kind === "load"
+      ? await measureLoad(bench, one, target, begin)
+      : await measureStart(bench, one, target, begin);
+  } finally {
+    // The last one first: a server without its clients stops at once.
+    for (const tool of tools.reverse()) await tool.stop();
+  }
+}
+
+/** Starts one of the tools; it is stopped at the end of the measurement. */
+type Begin = (name: "upstream" | "load" | "launch", ...args: readonly (string | number)[]) => Tool;
+
+async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: Begin): Promise<Sample> {
+  const upstream = await startUpstream(one.answers, begin);
+  const served = await serve(bench, one, target, upstream.port, begin);
+  const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
+
+  const load = begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
+  const usage = () => ({
+    target: served.pid === null ? null : usageOf(served.pid),
+    load: usageOf(load.pid),
+    upstream: usageOf(upstream.tool.pid),
+  });
+  await warm(target, served.pid, one.warming);
+  load.tell("begin");
+  await load.line(LATE_MS);
+  const before = usage();
+  const result = (await load.json(one.measureMs + LATE_MS)) as unknown as LoadResult;
+  const after = usage();
+  if (result.answers === 0 && result.tokens === 0) throw load.failure("got no answer at all");
+
+  const sample = sampleOf(result, one.unit, one.bodyBytes, before, after);
+  if (idleMemory === null || served.pid === null) return sample;
+  return withStreamMemory(sample, idleMemory, memoryOf(served.pid), result.open);
+}
+
+async function measureStart(bench: Bench, one: StartCase, target: Target, begin: Begin): Promise<Sample> {
+  const upstream = await startUpstream({ kind: "json" }, begin);
+  const served = await serve(bench, one, target, upstream.port, begin);
+  if (served.pid === null) throw new Error("a direct run has no start to measure");
+  await Bun.sleep(one.idleMs);
+  return startSample(served.firstAnswerNs, memoryOf(served.pid));
+}
+
+async function startUpstream(answers: Answers, begin: Begin): Promise<{ tool: Tool; port: number }> {
+  const tool =
+    answers.kind === "json"
+      ? begin("upstream", "json")
+      : begin("upstream", "sse", answers.tokens, answers.intervalUs, THINK_US, TOKEN_BYTES);
+  const { port } = await tool.json(LATE_MS);
+  return { tool, port: Number(port) };
+}
+
+let directories = 0;
+
+async function serve(
+  bench: Bench,
+  one: Case,
+  target: Target,
+  upstreamPort: number,
+  begin: Begin,
+): Promise<Served> {
+  const directory = join(bench.directory, `run-${++directories}`);
+  const port = unusedPort();
+  const connections = CONNECTIONS_SPARE + (one.kind === "load" ? one.connections : 0);
+  const launch = target.launch({
+    port,
+    upstreamPort,
+    directory,
+    workers: bench.workers,
+    connections,
+    shape: one.shape,
+  });
+  if (launch === null) return { port: upstreamPort, key: UPSTREAM_KEY, pid: null, firstAnswerNs: 0 };
+
+  mkdirSync(directory, { recursive: true });
+  for (const [name, text] of Object.entries(launch.files)) {
+    const file = join(directory, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  const keeper = begin("launch", port, START_LIMIT_MS, ...launch.argv);
+  const { pid } = await keeper.json(LATE_MS);
+  const { first_answer: firstAnswerNs, exited } = await keeper.json(START_LIMIT_MS + LATE_MS);
+  if (exited !== undefined) throw keeper.failure(`could not be started: status ${String(exited)}`);
+  if (firstAnswerNs === undefined) throw keeper.failure(`gave no answer within ${START_LIMIT_MS} ms`);
+  // The first worker answers before the last one listens, and a connection stays where it was accepted.
+  await Bun.sleep(WORKERS_MS);
+  return { port, key: CLIENT_KEY, pid: Number(pid), firstAnswerNs: Number(firstAnswerNs) };
+}
+
+/** Memory after some streams have been there and gone: what is left to grow is what streams need. */
+async function warmMemory(one: LoadCase, served: Served, begin: Begin): Promise<ReturnType<typeof memoryOf>> {
+  const load = begin("load", ...loadArguments(one, served, WARM_STREAMS, WARM_LOAD, 1));
+  await Bun.sleep(WARM_STREAMS_MS);
+  await load.stop();
+  await Bun.sleep(SETTLE_MS);
+  return memoryOf(served.pid!);
+}
+
+function loadArguments(
+  one: LoadCase,
+  served: Served,
+  connections: number,
+  load: Load,
+  measureMs: number,
+): (string | number)[] {
+  const common = [load.mode, served.port, served.key, connections, one.bodyBytes, measureMs];
+  switch (load.mode) {
+    case "closed":
+      return common;
+    case "open":
+      return [...common, load.requestsPerSecond];
+    case "streams":
+      return [...common, load.rampMs, load.stallMs];
+  }
+}
+
+const PORT_MIN = 15_000;
+const PORT_TRIES = 100;
+
+/** A port that nothing listens on, below those that the system gives to outgoing connections. */
+function unusedPort(): number {
+  for (let i = 0; i < PORT_TRIES; i++) {
+    const port = PORT_MIN + Math.floor(Math.random() * (32_768 - PORT_MIN));
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Taken; try another one.
+    }
+  }
+  throw new Error("found no port to listen on");
+}

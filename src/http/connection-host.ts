@@ -1,0 +1,22 @@
+import type { DeadlineQueue } from "../shared/deadlines.ts";
+import type { Connection } from "./connection.ts";
+import type { BodyBytes, Exchange, HeaderList } from "./exchange.ts";
+import type { IdleConnections } from "./idle-connections.ts";
+
+/** What a connection needs from its server. */
+export interface ConnectionHost {
+  readonly headQueue: DeadlineQueue;
+  readonly stallQueue: DeadlineQueue;
+  readonly writeQueue: DeadlineQueue;
+  readonly idleQueue: DeadlineQueue;
+  readonly lingerQueue: DeadlineQueue;
+  readonly headBytesMax: number;
+  readonly headersMax: number;
+  readonly bodyBytes: BodyBytes;
+  /** Connections that wait for a request. */
+  readonly idle: IdleConnections;
+  readonly stopping: boolean;
+  readonly onRequest: (exchange: Exchange) => void;
+  readonly errorBody: (status: number, message: string) => { headers: HeaderList; body: Uint8Array };
+  forget(connection: Connection): void;
+}

@@ -1,0 +1,172 @@
+import type { Connection } from "./connection.ts";
+import type { BodyFailure, Exchange, HeaderList } from "./exchange.ts";
+import type { RequestHead } from "./request-head.ts";
+import { type Framing, responseHead } from "./response-head.ts";
+
+const CRLF = Buffer.from("\r\n", "latin1");
+const LAST_CHUNK = Buffer.from("0\r\n\r\n", "latin1");
+/** Pieces up to this size are copied together with what frames them: one system call instead of three. */
+const COPY_BYTES_MAX = 65_536;
+
+/**
+ * The answering side of one request. It outlives its turn on the connection only as an empty shell: whoever
+ * still holds it after the end writes into nothing, never into the answer to the next request.
+ */
+export class ServerExchange implements Exchange {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: HeaderList;
+  readonly head: RequestHead;
+  onAbort: (() => void) | null = null;
+  onDrain: (() => void) | null = null;
+  onFinished: (() => void) | null = null;
+  aborted = false;
+  bytesOut = 0;
+  /** Null as soon as the answer is over, one way or another. */
+  private connection: Connection | null;
+  /** Head not yet sent: it travels with the first piece of the body where that is there in the same turn. */
+  private pendingHead: string | null = null;
+  private framing: Framing = "none";
+  /** Bytes of an announced Content-Length that are still to come. */
+  private missing = 0;
+
+  constructor(connection: Connection, head: RequestHead) {
+    this.connection = connection;
+    this.head = head;
+    this.method = head.method;
+    this.target = head.target;
+    this.headers = head.headers;
+  }
+
+  get remoteAddress(): string {
+    return this.connection?.remoteAddress ?? "";
+  }
+
+  readBody(bytesMax: number): Promise<Uint8Array | BodyFailure> | Uint8Array | BodyFailure {
+    return this.connection?.readBody(bytesMax) ?? "closed";
+  }
+
+  respond(status: number, headers: HeaderList, body: Uint8Array | null): void {
+    const connection = this.connection;
+    if (connection === null) return;
+    const length = body?.length ?? 0;
+    const framing = status === 204 || status === 304 ? "none" : length;
+    const keepAlive = connection.mayKeep();
+    const head = responseHead(status, headers, framing, keepAlive);
+    if (body === null || length === 0 || this.method === "HEAD" || framing === "none") {
+      this.send(Buffer.from(head, "latin1"));
+    } else if (length <= COPY_BYTES_MAX) {
+      const whole = Buffer.allocUnsafe(head.length + length);
+      whole.write(head, "latin1");
+      whole.set(body, head.length);
+      this.send(whole);
+    } else {
+      this.send(Buffer.from(head, "latin1"));
+      this.send(body);
+    }
+    this.finish(keepAlive);
+  }
+
+  start(status: number, headers: HeaderList, length: number | null): void {
+    const connection = this.connection;
+    if (connection === null) return;
+    const bodiless = status === 204 || status === 304;
+    this.framing = bodiless ? "none" : (length ?? (this.head.http11 ? "chunked" : "until-close"));
+    this.missing = length ?? 0;
+    const keepAlive = this.framing !== "until-close" && connection.mayKeep();
+    this.pendingHead = responseHead(status, headers, this.framing, keepAlive);
+    if (this.method === "HEAD") this.framing = "none";
+    connection.keepAfterAnswer = keepAlive;
+    setImmediate(() => this.sendHead());
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const connection = this.connection;
+    if (connection === null) return true;
+    if (this.framing === "none" || chunk.length === 0) return connection.writer.isDrained();
+    if (typeof this.framing === "number") {
+      // More than was announced would be taken for the next answer.
+      if (chunk.length > this.missing) chunk = chunk.subarray(0, this.missing);
+      this.missing -= chunk.length;
+    }
+    const before = this.takeHead() + (this.framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
+    const after = this.framing === "chunked" ? CRLF : null;
+    if (chunk.length <= COPY_BYTES_MAX) {
+      const size = before.length + chunk.length + (after?.length ?? 0);
+      const whole = Buffer.allocUnsafe(size);
+      whole.write(before, "latin1");
+      whole.set(chunk, before.length);
+      if (after !== null) whole.set(after, size - 2);
+      return this.send(whole);
+    }
+    if (before !== "") this.send(Buffer.from(before, "latin1"));
+    this.send(chunk);
+    if (after !== null) this.send(after);
+    return connection.writer.isDrained();
+  }
+
+  end(): void {
+    const connection = this.connection;
+    if (connection === null) return;
+    if (typeof this.framing === "number" && this.missing > 0) {
+      this.cut();
+      return;
+    }
+    this.sendHead();
+    if (this.framing === "chunked") this.send(LAST_CHUNK);
+    this.finish(connection.keepAfterAnswer);
+  }
+
+  cut(): void {
+    if (this.framing === "until-close") {
+      this.reset();
+      return;
+    }
+    this.sendHead();
+    this.finish(false);
+  }
+
+  reset(): void {
+    const connection = this.connection;
+    this.connection = null;
+    connection?.resetAnswer(this);
+  }
+
+  writeRaw(bytes: Uint8Array): boolean {
+    const connection = this.connection;
+    if (connection === null) return true;
+    connection.keepAfterAnswer = false;
+    return this.send(bytes);
+  }
+
+  /** The connection is gone: tell whoever is at work on the answer. */
+  abort(): void {
+    this.connection = null;
+    if (this.aborted) return;
+    this.aborted = true;
+    this.onAbort?.();
+    this.onFinished?.();
+  }
+
+  private sendHead(): void {
+    const head = this.takeHead();
+    if (head !== "") this.send(Buffer.from(head, "latin1"));
+  }
+
+  private takeHead(): string {
+    const head = this.pendingHead ?? "";
+    this.pendingHead = null;
+    return head;
+  }
+
+  private send(bytes: Uint8Array): boolean {
+    this.bytesOut += bytes.length;
+    return this.connection?.send(bytes) ?? true;
+  }
+
+  private finish(keepAlive: boolean): void {
+    const connection = this.connection;
+    this.connection = null;
+    connection?.endAnswer(this, keepAlive);
+  }
+}

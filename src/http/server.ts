@@ -1,0 +1,88 @@
+import type { Socket } from "bun";
+
+import { deadlineQueue } from "../shared/deadlines.ts";
+import type { ConnectionHost } from "./connection-host.ts";
+import { Connection } from "./connection.ts";
+import type { BodyBytes, HttpServer, ServerOptions } from "./exchange.ts";
+import { IdleConnections } from "./idle-connections.ts";
+import { HEADERS_MAX } from "./request-head.ts";
+
+/** How long a connection is read from after our side is closed. */
+const LINGER_MS = 2_000;
+/** A request head, request line included, is at most this large, unless another bound is set. */
+const HEAD_BYTES_MAX = 32_768;
+const UNBOUNDED: BodyBytes = { take: () => true, giveBack() {} };
+
+/**
+ * Listens for HTTP/1.x on TCP. Several threads and processes may listen on the same address and port; the
+ * kernel spreads the connections (SO_REUSEPORT). Throws what `Bun.listen` throws: an error with `code`
+ * `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`.
+ *
+ * It is ours, rather than `Bun.serve`, since a proxy needs what that hides: the target as it was sent (it
+ * resolves dot segments), time limits on the head and on pauses in a body, every byte written or not.
+ */
+export function listen(options: ServerOptions): HttpServer {
+  const connections = new Set<Connection>();
+  const stopped = Promise.withResolvers<void>();
+  let stopping = false;
+  const host: ConnectionHost = {
+    headQueue: deadlineQueue(options.headTimeoutMs),
+    stallQueue: deadlineQueue(options.stallTimeoutMs),
+    writeQueue: deadlineQueue(options.writeTimeoutMs),
+    idleQueue: deadlineQueue(options.idleTimeoutMs),
+    lingerQueue: deadlineQueue(LINGER_MS),
+    headBytesMax: options.headBytesMax ?? HEAD_BYTES_MAX,
+    headersMax: options.headersMax ?? HEADERS_MAX,
+    bodyBytes: options.bodyBytes ?? UNBOUNDED,
+    idle: new IdleConnections(),
+    get stopping() {
+      return stopping;
+    },
+    onRequest: options.onRequest,
+    errorBody: options.errorBody,
+    forget(connection) {
+      connections.delete(connection);
+      options.door?.leave();
+      if (stopping && connections.size === 0) stopped.resolve();
+    },
+  };
+  const listener = Bun.listen<Connection>({
+    hostname: options.address,
+    port: options.port,
+    // `reusePort` is missing in the types of `listen`, but works there as it does in `connect`.
+    ...{ reusePort: true },
+    allowHalfOpen: true,
+    socket: {
+      open(socket: Socket<Connection>) {
+        socket.setNoDelay(true);
+        const connection = new Connection(socket, host);
+        socket.data = connection;
+        connections.add(connection);
+        const entry = options.door?.enter(host.idle) ?? "serve";
+        if (entry === "serve") host.idle.add(connection);
+        else if (entry === "refuse") connection.refuse(503, "There are too many connections.");
+        else connection.destroy();
+      },
+      data: (socket, chunk) => socket.data.onData(chunk),
+      drain: (socket) => socket.data.onDrain(),
+      end: (socket) => socket.data.onEnd(),
+      close: (socket) => socket.data.onClose(),
+      error: (socket) => socket.data.destroy(),
+    },
+  });
+  return {
+    port: listener.port,
+    stop() {
+      stopping = true;
+      listener.stop();
+      for (const connection of connections) connection.retire();
+      if (connections.size === 0) stopped.resolve();
+      return stopped.promise;
+    },
+    close() {
+      stopping = true;
+      listener.stop();
+      for (const connection of connections) connection.destroy();
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { Socket } from "bun";
+
+/** Writes to a socket, and keeps in order what it does not take at once. */
+export class SocketWriter {
+  /** The socket takes nothing any longer, as the peer is gone. */
+  gone = false;
+  private readonly socket: Socket<unknown>;
+  private backlog: Uint8Array[] = [];
+
+  constructor(socket: Socket<unknown>) {
+    this.socket = socket;
+  }
+
+  /** Nothing is kept. */
+  isDrained(): boolean {
+    return this.backlog.length === 0;
+  }
+
+  /** Writes, or keeps. False: something is kept, and the writer shall rest until the socket drains. */
+  send(bytes: Uint8Array): boolean {
+    if (this.backlog.length > 0) {
+      this.backlog.push(bytes);
+      return false;
+    }
+    const taken = this.socket.write(bytes);
+    if (taken >= bytes.length) return true;
+    // A negative count says that the connection is gone. Its close event follows, but not where the socket is paused.
+    this.gone = taken < 0;
+    this.backlog.push(taken > 0 ? bytes.subarray(taken) : bytes);
+    return false;
+  }
+
+  /** The socket takes more. True once nothing is kept any longer. */
+  drain(): boolean {
+    const kept = this.backlog;
+    this.backlog = [];
+    for (let i = 0; i < kept.length; i++) {
+      if (this.send(kept[i]!)) continue;
+      this.backlog.push(...kept.slice(i + 1));
+      return false;
+    }
+    return true;
+  }
+
+  /** Forgets what is kept. */
+  clear(): void {
+    this.backlog = [];
+  }
+}

@@ -1,0 +1,87 @@
+import type { ApiPath } from "./dialect.ts";
+import { mediaTypeOf } from "./framing.ts";
+import { type Span, TopLevel } from "./top-level.ts";
+
+/** What a request says of itself, for logs and labels. Null = unknown, or not said. */
+export interface RequestPeek {
+  readonly model: string | null;
+  readonly stream: boolean | null;
+  /** All members were seen, so null means not said. */
+  readonly isWhole: boolean;
+}
+
+const NAMES = ["model", "stream"].map((name) => new TextEncoder().encode(name));
+const MODEL_BYTES_MAX = 256;
+/** How far to look from either end: at first, and once more if the model was not there. */
+const NEAR_STEPS = 1024;
+const FAR_STEPS = 20 * 1024;
+const PLAUSIBLE: ReadonlySet<string> = new Set([
+  "",
+  "application/json",
+  "application/x-www-form-urlencoded",
+  "text/plain",
+]);
+const UNKNOWN: RequestPeek = { model: null, stream: null, isWhole: false };
+const QUOTE = 34;
+const LOWER_T = 116;
+const LOWER_F = 102;
+const decoder = new TextDecoder();
+
+/**
+ * Reads `model` and `stream` from the top level of a JSON request body, without parsing it. `contentType` and
+ * `contentEncoding` are the header values, null when absent. A body that cannot be read (compressed, multipart, not
+ * JSON) is unknown; nothing here is a reason to refuse it. Never throws.
+ *
+ * Costs 1 to 5 us when the model stands near the beginning or the end of the body, however long that is (`stream` is then
+ * looked for no further). With long `messages` before it and long `tools` behind it, up to a few hundred: never more than
+ * `FAR_STEPS` from either end, beyond which both are unknown.
+ */
+export function peekRequest(
+  body: Uint8Array,
+  contentType: string | null,
+  contentEncoding: string | null,
+): RequestPeek {
+  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN;
+  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN;
+  let members = TopLevel.find(body, NAMES, NEAR_STEPS);
+  if (members.spans[0] === null && !members.isWhole) members = TopLevel.find(body, NAMES, FAR_STEPS);
+  const [model, stream] = members.spans;
+  return {
+    model: modelIn(body, model ?? null),
+    stream: flagIn(body, stream ?? null),
+    isWhole: members.isWhole,
+  };
+}
+
+/**
+ * Tells whether the request asks for a streamed response; null = unknown. Paths decide it for some APIs, and a request
+ * that says nothing means different things to others.
+ */
+export function wantsStream(path: ApiPath, peek: RequestPeek): boolean | null {
+  if (path.streaming === "always" || path.streaming === "never") return path.streaming === "always";
+  if (peek.stream !== null || !peek.isWhole) return peek.stream;
+  return path.streaming === "unless-refused";
+}
+
+/** curl's `-d` says form data of the JSON that it sends, and servers take it. */
+function mayBeJson(contentType: string): boolean {
+  const mediaType = mediaTypeOf(contentType);
+  return PLAUSIBLE.has(mediaType) || mediaType.endsWith("+json");
+}
+
+function modelIn(body: Uint8Array, span: Span | null): string | null {
+  if (span === null || body[span.start] !== QUOTE || span.end - span.start > MODEL_BYTES_MAX + 2) return null;
+  try {
+    const model: unknown = JSON.parse(decoder.decode(body.subarray(span.start, span.end)));
+    return typeof model === "string" && model !== "" ? model : null;
+  } catch {
+    return null;
+  }
+}
+
+function flagIn(body: Uint8Array, span: Span | null): boolean | null {
+  if (span === null) return null;
+  const length = span.end - span.start;
+  if (body[span.start] === LOWER_T && length >= 4) return true;
+  return body[span.start] === LOWER_F && length >= 5 ? false : null;
+}

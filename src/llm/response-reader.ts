@@ -1,0 +1,273 @@
+import { AnthropicReader } from "./anthropic.ts";
+import { BodyKeeper } from "./body-keeper.ts";
+import { type DialectReader, isClosed } from "./dialect-reader.ts";
+import { type Dialect, hasTerminalEvent } from "./dialect.ts";
+import { ElementReader } from "./elements.ts";
+import { firstByteAt, framingOf, isReadable, isStreamMedia, mediaTypeOf } from "./framing.ts";
+import { GeminiReader } from "./gemini.ts";
+import { asObject, parseJson } from "./json.ts";
+import { LineReader } from "./lines.ts";
+import { OllamaReader } from "./ollama.ts";
+import { OpenAiChatReader } from "./openai-chat.ts";
+import { OpenAiEventsReader, StoredResponseReader } from "./openai-events.ts";
+import { PlainReader } from "./plain-reader.ts";
+import { errorOf } from "./response-error.ts";
+import { ResponseFacts } from "./response-facts.ts";
+import { SseReader } from "./sse.ts";
+import { TopLevel } from "./top-level.ts";
+
+/**
+ * How a response ended, as far as its bytes tell.
+ * - `complete`: a stream with its terminal event, or a JSON text that is whole.
+ * - `truncated`: a stream of a known dialect without its terminal event, or a JSON text cut short.
+ * - `error`: an error inside a response whose status says success.
+ * - `unknown`: nothing to go by: another status, an unknown path, an unreadable body.
+ */
+export type Verdict = "complete" | "truncated" | "error" | "unknown";
+
+/** Called at most once each, from within `feed` or `end`, or later for a compressed response. */
+export interface ResponseListener {
+  /** The first event with data came: no comment, no ping. */
+  readonly onFirstPayload?: () => void;
+  /** The first output of the model came. */
+  readonly onFirstContent?: () => void;
+  /** The terminal event came: nothing of worth follows. */
+  readonly onTerminal?: () => void;
+}
+
+/** What is known of a response before its first byte. Header values are as received, null when absent. */
+export interface ResponseHead {
+  readonly dialect: Dialect;
+  readonly status: number;
+  readonly contentType: string | null;
+}
+
+/** Longer events are not parsed, which would hold up everything else on the thread. */
+const EVENT_BYTES_MAX = 128 * 1024;
+const MODEL_NAMES = ["model", "modelVersion"].map((name) => new TextEncoder().encode(name));
+const MODEL_STEPS_MAX = 4096;
+/** A body of numbers up to this size is parsed; of a larger one as much of the end is looked at. */
+const NUMBERS_BYTES_MAX = 1024;
+const NUMBERS_MODEL_STEPS_MAX = 128;
+
+/**
+ * Reads a response beside its way to the client: `feed` takes each chunk, `end` gives the verdict, `facts` holds what
+ * is known meanwhile. Changes and delays nothing and never throws, whatever the bytes.
+ *
+ * Memory is bounded by some 256 KB: an event or line over 128 KB is not kept, only its last 16 KB searched for usage;
+ * of a larger JSON text only head and tail are kept.
+ */
+export class ResponseReader {
+  readonly facts = new ResponseFacts();
+  private readonly head: ResponseHead;
+  private readonly listener: ResponseListener | null;
+  private readonly mediaType: string;
+  private readonly reader: DialectReader;
+  /** Cuts a stream into events. This or `body` is made with the first byte, which tells the framing. */
+  private source: SseReader | LineReader | ElementReader | null = null;
+  private body: BodyKeeper | null = null;
+  /** How many of the listener's three calls were made, or are not due. */
+  private told = 0;
+  private verdict: Verdict | null = null;
+
+  /** Takes what the head of the response tells, and who wants to know of the first events. */
+  constructor(head: ResponseHead, listener: ResponseListener | null = null) {
+    this.head = head;
+    this.listener = listener;
+    this.mediaType = mediaTypeOf(head.contentType);
+    this.reader = readerOf(head.dialect, this.facts);
+    // Of another status only the error is of interest, of a path that reports nothing only events.
+    const isSilent = this.reader instanceof PlainReader && this.isSuccess && !this.isStream;
+    if (isSilent || !isReadable(this.mediaType)) this.facts.framing = "opaque";
+  }
+
+  /** Whether the response says that it is a stream of events or lines. */
+  get isStream(): boolean {
+    return isStreamMedia(this.mediaType);
+  }
+
+  /**
+   * Reads the next bytes of the body. Those of a JSON text that is not streamed may be kept until `end`, and must stay
+   * as they are so long.
+   */
+  feed(chunk: Uint8Array): void {
+    const facts = this.facts;
+    if (facts.framing === "opaque" || this.verdict !== null) return;
+    if (facts.framing === "undecided") {
+      const at = firstByteAt(chunk);
+      if (at === chunk.length) return;
+      this.decide(chunk[at]!);
+      if (at > 0) chunk = chunk.subarray(at);
+    }
+    if (this.source !== null) this.source.feed(chunk);
+    else this.body?.add(chunk);
+    if (this.told < 3) this.tell();
+  }
+
+  /**
+   * The body is over; `clean`: as HTTP has it, with its last chunk or all its bytes, and not by a lost connection.
+   * Gives the verdict, the same one when called again, and calls whoever wants it.
+   */
+  end(clean: boolean, onVerdict?: (verdict: Verdict) => void): Verdict {
+    if (this.verdict === null) {
+      this.source?.end();
+      if (this.told < 3) this.tell();
+      const isWhole = this.body !== null && this.readBody(this.body);
+      this.verdict = this.judge(clean, isWhole);
+      this.cancel();
+    }
+    onVerdict?.(this.verdict);
+    return this.verdict;
+  }
+
+  /** Frees what is held. */
+  cancel(): void {
+    this.source = null;
+    this.body = null;
+  }
+
+  /** The rest cannot be read: its coding is unknown or broken. What was seen so far still counts. */
+  giveUp(): void {
+    this.facts.undecodable = true;
+    this.facts.framing = "opaque";
+    this.cancel();
+  }
+
+  private get isSuccess(): boolean {
+    return this.head.status >= 200 && this.head.status <= 299;
+  }
+
+  private decide(firstByte: number): void {
+    const { facts, reader } = this;
+    facts.framing = framingOf(this.mediaType, this.head.dialect, firstByte);
+    if (!this.isSuccess && facts.framing !== "body") facts.framing = "opaque";
+    const onPiece = (bytes: Uint8Array, start: number, end: number, isOversized: boolean): void => {
+      if (isOversized) this.skim("", bytes, start, end);
+      else reader.onEvent("", bytes, start, end);
+    };
+    if (facts.framing === "events") {
+      this.source = new SseReader((event) => {
+        if (event.oversized) this.skim(event.name, event.bytes, event.dataStart, event.dataEnd);
+        else reader.onEvent(event.name, event.bytes, event.dataStart, event.dataEnd);
+      }, EVENT_BYTES_MAX);
+    } else if (facts.framing === "lines") {
+      this.source = new LineReader(onPiece, EVENT_BYTES_MAX);
+    } else if (facts.framing === "elements") {
+      this.source = new ElementReader(onPiece, EVENT_BYTES_MAX);
+    } else if (facts.framing === "body") {
+      this.body = new BodyKeeper();
+    }
+  }
+
+  /** Reads the end of an event that is too long to parse: a generated image, or a long answer repeated whole. */
+  private skim(name: string, bytes: Uint8Array, start: number, end: number): void {
+    const facts = this.facts;
+    facts.oversizedEvents++;
+    facts.payloadEvents++;
+    this.reader.onTail(name, bytes, start, end);
+    if (!facts.terminal) facts.contentEvents++;
+  }
+
+  private tell(): void {
+    const { facts, listener } = this;
+    // Each is called before the next: a stream that ends without any content skips what it lacks.
+    if (this.told === 0 && (facts.payloadEvents > 0 || facts.terminal)) {
+      this.told = 1;
+      if (facts.payloadEvents > 0) listener?.onFirstPayload?.();
+    }
+    if (this.told === 1 && (facts.contentEvents > 0 || facts.terminal)) {
+      this.told = 2;
+      if (facts.contentEvents > 0) listener?.onFirstContent?.();
+    }
+    if (this.told === 2 && facts.terminal) {
+      this.told = 3;
+      listener?.onTerminal?.();
+    }
+  }
+
+  /** Reads a JSON text, as far as it was kept. Gives whether it is all there. */
+  private readBody(body: BodyKeeper): boolean {
+    const whole = body.whole();
+    if (whole === null) return this.readEnds(body);
+    if (whole.length > NUMBERS_BYTES_MAX && this.holdsNumbers && this.readEndOf(whole)) return true;
+    const value = parseJson(whole, 0, whole.length);
+    const object = asObject(value);
+    if (object === null) {
+      if (value === undefined) this.facts.parseFailures++;
+    } else if (this.isSuccess) {
+      this.reader.onBody(object);
+    } else {
+      this.facts.error = errorOf(object);
+    }
+    return value !== undefined;
+  }
+
+  private readEnds(body: BodyKeeper): boolean {
+    if (!this.isSuccess) return true;
+    const { head, tail } = body.ends();
+    this.reader.onTail("", tail, 0, tail.length);
+    this.findModel(head, MODEL_STEPS_MAX);
+    return isClosed(tail, 0, tail.length);
+  }
+
+  private get holdsNumbers(): boolean {
+    const { dialect } = this.head;
+    return this.isSuccess && (dialect === "openai-embeddings" || dialect === "ollama-embed");
+  }
+
+  /**
+   * Reads what follows the numbers of an embedding: parsing those would take a quarter of a millisecond for a single
+   * one. False when that told no usage.
+   */
+  private readEndOf(whole: Uint8Array): boolean {
+    const end = whole.length;
+    if (!isClosed(whole, 0, end)) return false;
+    this.reader.onTail("", whole, end - NUMBERS_BYTES_MAX, end);
+    if (this.facts.usage.inputTokens === null) return false;
+    this.findModel(whole, NUMBERS_MODEL_STEPS_MAX);
+    return true;
+  }
+
+  private findModel(bytes: Uint8Array, stepsMax: number): void {
+    for (const span of TopLevel.find(bytes, MODEL_NAMES, stepsMax).spans) {
+      if (span !== null) this.facts.nameModel(parseJson(bytes, span.start, span.end));
+    }
+  }
+
+  private judge(clean: boolean, isWhole: boolean): Verdict {
+    const { framing, error, terminal } = this.facts;
+    if (!this.isSuccess) return "unknown";
+    // First: servers send the end marker after an error too.
+    if (error !== null) return "error";
+    if (terminal || isWhole) return "complete";
+    if (framing === "body") return clean ? "unknown" : "truncated";
+    // A stream without a single byte is one that failed, too.
+    const isStream = framing === "undecided" ? this.isStream : framing !== "opaque";
+    if (!isStream || !hasTerminalEvent(this.head.dialect)) return "unknown";
+    return clean && this.reader.isFinished() ? "complete" : "truncated";
+  }
+}
+
+function readerOf(dialect: Dialect, facts: ResponseFacts): DialectReader {
+  switch (dialect) {
+    case "openai-chat":
+    case "openai-completions":
+    case "openai-embeddings":
+      return new OpenAiChatReader(facts);
+    case "openai-responses":
+    case "openai-media":
+      return new OpenAiEventsReader(facts);
+    case "openai-stored":
+      return new StoredResponseReader(facts);
+    case "anthropic-messages":
+      return new AnthropicReader(facts);
+    case "gemini-generate":
+      return new GeminiReader(facts);
+    case "ollama-generate":
+    case "ollama-embed":
+      return new OllamaReader(facts);
+    case "other":
+    case "unknown":
+      return new PlainReader(facts);
+  }
+}

@@ -1,0 +1,153 @@
+import type { Usage } from "../llm/usage.ts";
+import { cut, fieldText, jsonText } from "./text.ts";
+
+/** One attempt on an upstream, as the access log tells it. */
+export interface AccessAttempt {
+  readonly upstream: string;
+  /** Null when there was no answer. */
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly ms: number;
+  /** It probed a half-open breaker. */
+  readonly probe: boolean;
+}
+
+/** What became of a request, as its client saw it. */
+export type AccessOutcome = "ok" | "error" | "client_gone";
+
+/** All that the access log tells of a request. Texts are as they came; they are cut and escaped here. */
+export interface AccessRecord {
+  /** When it ended: milliseconds since 1970. */
+  readonly endedMs: number;
+  readonly requestId: string;
+  readonly forward: string;
+  readonly client: string;
+  readonly method: string;
+  /** Path, and query where there is one, as sent. */
+  readonly target: string;
+  /** The model asked for. */
+  readonly model: string | null;
+  /** The model that answered, as the upstream names it. */
+  readonly responseModel: string | null;
+  /** Whether a stream was asked for, or given. */
+  readonly stream: boolean | null;
+  readonly group: string;
+  readonly attempts: readonly AccessAttempt[];
+  /** Upstreams passed by since their breakers refuse. */
+  readonly rejected: readonly string[];
+  /** As sent to the client; null when it left before. */
+  readonly status: number | null;
+  readonly outcome: AccessOutcome;
+  /** Code of what went wrong for the client. */
+  readonly error: string | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** To the first output of the model in a stream. */
+  readonly ttftMs: number | null;
+  readonly durationMs: number;
+  readonly usage: Usage | null;
+}
+
+export type AccessFormat = "json" | "text";
+
+const PATH_CHARS_MAX = 2048;
+const TEXT_CHARS_MAX = 256;
+
+/** Makes one line, with its line end, of printable ASCII. `query`: tell the query too, secrets left out. */
+export function accessLine(record: AccessRecord, format: AccessFormat, query: boolean): string {
+  return format === "json" ? jsonLine(record, query) : textLine(record, query);
+}
+
+function jsonLine(r: AccessRecord, query: boolean): string {
+  const { usage } = r;
+  let line =
+    `{"time":"${new Date(r.endedMs).toISOString()}","request_id":${short(r.requestId)}` +
+    `,"forward":${jsonText(r.forward)},"client":"${r.client}","method":${short(r.method)}` +
+    `,"path":${jsonText(pathOf(r.target, query))},"model":${shortOrNull(r.model)}` +
+    `,"response_model":${shortOrNull(r.responseModel)},"stream":${r.stream},"group":${jsonText(r.group)}` +
+    ',"attempts":[';
+  for (let i = 0; i < r.attempts.length; i++) {
+    const { upstream, status, error, ms, probe } = r.attempts[i]!;
+    line += `${i === 0 ? "" : ","}{"upstream":${jsonText(upstream)},"status":${status}`;
+    line += `,"error":${error === null ? "null" : `"${error}"`},"ms":${rounded(ms)}${probe ? ',"probe":true' : ""}}`;
+  }
+  line += `],"rejected":[${r.rejected.map(jsonText).join(",")}],"status":${r.status},"outcome":"${r.outcome}"`;
+  return (
+    `${line},"error":${r.error === null ? "null" : `"${r.error}"`},"bytes_in":${r.bytesIn},"bytes_out":${r.bytesOut}` +
+    `,"ttft_ms":${r.ttftMs === null ? "null" : rounded(r.ttftMs)},"duration_ms":${rounded(r.durationMs)}` +
+    `,"input_tokens":${usage?.inputTokens ?? null},"output_tokens":${usage?.outputTokens ?? null}` +
+    `,"cached_tokens":${usage?.cachedTokens ?? null},"reasoning_tokens":${usage?.reasoningTokens ?? null}}\n`
+  );
+}
+
+function textLine(r: AccessRecord, query: boolean): string {
+  const attempts = r.attempts.map(
+    ({ upstream, status, error, ms }) => `${upstream}:${error ?? status}:${rounded(ms)}ms`,
+  );
+  const fields: [string, string | number | boolean | null][] = [
+    ["forward", r.forward],
+    ["client", r.client],
+    ["method", cut(r.method, TEXT_CHARS_MAX)],
+    ["path", pathOf(r.target, query)],
+    ["status", r.status],
+    ["outcome", r.outcome],
+    ["error", r.error],
+    ["duration_ms", rounded(r.durationMs)],
+    ["ttft_ms", r.ttftMs === null ? null : rounded(r.ttftMs)],
+    ["model", r.model === null ? null : cut(r.model, TEXT_CHARS_MAX)],
+    ["response_model", r.responseModel === null ? null : cut(r.responseModel, TEXT_CHARS_MAX)],
+    ["stream", r.stream],
+    ["group", r.group],
+    ["attempts", attempts.join(",")],
+    ["rejected", r.rejected.join(",")],
+    ["bytes_in", r.bytesIn],
+    ["bytes_out", r.bytesOut],
+    ["input_tokens", r.usage?.inputTokens ?? null],
+    ["output_tokens", r.usage?.outputTokens ?? null],
+    ["cached_tokens", r.usage?.cachedTokens ?? null],
+    ["reasoning_tokens", r.usage?.reasoningTokens ?? null],
+    ["request_id", cut(r.requestId, TEXT_CHARS_MAX)],
+  ];
+  let line = new Date(r.endedMs).toISOString();
+  for (const [name, value] of fields)
+    line += ` ${name}=${value === null || value === "" ? "-" : fieldText(String(value))}`;
+  return `${line}\n`;
+}
+
+function pathOf(target: string, query: boolean): string {
+  const mark = target.indexOf("?");
+  if (mark < 0) return cut(target, PATH_CHARS_MAX);
+  const path = cut(target.slice(0, mark), PATH_CHARS_MAX);
+  return query ? `${path}?${withoutSecrets(cut(target.slice(mark + 1), PATH_CHARS_MAX))}` : path;
+}
+
+/** Gemini takes its key in the query, Azure and others tokens and signatures. */
+const SECRET_NAME = /key|token|secret|sig|auth|pass|cred|code/i;
+
+function withoutSecrets(query: string): string {
+  return query.replace(/([^&;=]*)=([^&;]*)/g, (pair, name: string) =>
+    SECRET_NAME.test(decoded(name)) ? `${name}=***` : pair,
+  );
+}
+
+/** A name may be written with escapes so as not to be known. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
+function short(text: string): string {
+  return jsonText(cut(text, TEXT_CHARS_MAX));
+}
+
+function shortOrNull(text: string | null): string {
+  return text === null ? "null" : short(text);
+}
+
+/** To a thousandth. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,144 @@
+import type { Unavailable } from "../balancer/group.ts";
+import type { Lease } from "../balancer/lease.ts";
+import { Trail } from "../balancer/trail.ts";
+import type { RetryPlan } from "../config/plan.ts";
+import type { HeaderList } from "../http/exchange.ts";
+import { retryAfterMs } from "../llm/retry-after.ts";
+import { isDebugLogged, log } from "../observe/log.ts";
+import { nowMs } from "../shared/clock.ts";
+import type { Attempt } from "./attempt.ts";
+import type { ErrorCode, ErrorDetail } from "./errors.ts";
+import { forward, type OpenAnswer, type WholeAnswer } from "./forward.ts";
+import { headerValue } from "./headers.ts";
+import { errorOfFailure, outcomeOfFailure, outcomeOfStatus } from "./outcome.ts";
+import type { ProxyRequest } from "./request.ts";
+import { type AttemptEnd, isRetriedStatus, type NextStep, nextStep } from "./retry.ts";
+import type { Route } from "./route.ts";
+
+/** What the attempts came to. An attempt that is still open is ended by whoever sends its answer to the client. */
+export type Attempted =
+  | { readonly kind: "open"; readonly answer: OpenAnswer; readonly attempt: Attempt }
+  | { readonly kind: "whole"; readonly answer: WholeAnswer; readonly attempt: Attempt | null }
+  | { readonly kind: "error"; readonly code: ErrorCode; readonly detail: ErrorDetail }
+  | { readonly kind: "client-gone" };
+
+/** An attempt that ended with nothing to send for sure; `result` is what the client gets if nothing better follows. */
+interface Ended {
+  readonly kind: "ended";
+  readonly end: AttemptEnd;
+  /** Code of how it ended. */
+  readonly reason: string;
+  readonly result: Attempted;
+}
+
+const CLIENT_GONE: Attempted = { kind: "client-gone" };
+
+/** Tries upstreams until one gives an answer to relay, or nothing is left to try. The only retry loop. */
+export async function makeAttempts(request: ProxyRequest, route: Route): Promise<Attempted> {
+  const { control, observation } = request;
+  const { id: group, client } = route.group;
+  const trail = new Trail();
+  let retries = 0;
+  let last: { readonly step: NextStep; readonly result: Attempted; readonly reason: string } | null = null;
+  const claimRetry = () => {
+    retries++;
+    const may = route.retryBudget.mayRetry(group, nowMs(), client.retry!.budget);
+    if (!may) route.metrics.group(group).retrySuppressed();
+    return may;
+  };
+
+  route.retryBudget.countRequest(group, nowMs());
+  for (;;) {
+    let lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+    let kind = last?.step.kind;
+    if (lease.kind !== "lease" && last?.step.waitMs != null) {
+      // What was tried already may do better later. After a failover that is the first attempt to repeat one.
+      if (last.step.kind === "failover" && !claimRetry()) return last.result;
+      kind = "retry";
+      observation.pause();
+      await control.wait(last.step.waitMs);
+      observation.resume();
+      if (control.givenUp !== null) return control.givenUp === "timeout" ? last.result : CLIENT_GONE;
+      trail.forgetTried();
+      lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+    }
+    observation.noteRejected();
+    if (lease.kind !== "lease") return last?.result ?? unavailable(lease);
+    if (last !== null)
+      route.metrics.group(group).triedAgain(kind === "failover" ? "failover" : "retry", last.reason);
+
+    const ended = await makeAttempt(request, route, lease);
+    if (ended.kind !== "ended") return ended;
+    if (control.givenUp === "client-gone") return CLIENT_GONE;
+    const step = nextStep(ended.end, client.retry, retries, control.leftMs(), Math.random());
+    last = { step, result: usedUp(ended.result, client.retry), reason: ended.reason };
+    if (isDebugLogged()) debug(request, route, lease, ended.reason, step);
+    if (step.kind === "give-up" || (step.kind === "retry" && !claimRetry())) return last.result;
+  }
+}
+
+/** One attempt on a leased upstream. It has ended, unless its answer is one to send. */
+async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): Promise<Ended | Attempted> {
+  const { control } = request;
+  const { client } = route.group;
+  const upstream = route.upstreams[lease.upstream]!;
+  const attempt = request.observation.attempt(lease);
+  const mayHold = (status: number) => client.retry !== null && isRetriedStatus(status);
+  const forwarded = await forward(request, upstream, client, route.transport, mayHold);
+  if ("failed" in forwarded) {
+    const isTimeout = control.givenUp === "timeout";
+    const outcome = outcomeOfFailure(forwarded, control.givenUp === "client-gone");
+    attempt.end(outcome, null);
+    return {
+      kind: "ended",
+      reason: outcome.error,
+      end: { reach: forwarded.reach, timedOut: isTimeout },
+      result: { kind: "error", code: errorOfFailure(forwarded, isTimeout), detail: {} },
+    };
+  }
+  const { status } = forwarded;
+  const restMs = obeyRest(route, lease.upstream, status, forwarded.headers);
+  if ("body" in forwarded) return { kind: "open", answer: forwarded, attempt };
+  if (status < 400) return { kind: "whole", answer: forwarded, attempt };
+  attempt.end(outcomeOfStatus(status, forwarded.responseMs), status);
+  return {
+    kind: "ended",
+    reason: `status_${status}`,
+    end: { status, retryAfterMs: restMs },
+    result: { kind: "whole", answer: forwarded, attempt: null },
+  };
+}
+
+/** An upstream that asks to be left alone is: the others take the load before it refuses the next one. */
+function obeyRest(route: Route, upstream: number, status: number, headers: HeaderList): number | null {
+  if (status !== 429 && status !== 503) return null;
+  const ms = retryAfterMs((name) => headerValue(headers, name), Date.now());
+  if (ms === null) return null;
+  const now = nowMs();
+  const cause = status === 429 ? "limited" : "unavailable";
+  route.events.rested(route.group.id, upstream, now + ms, now, cause);
+  route.balancer.rest(upstream, now + ms, now, cause);
+  return ms;
+}
+
+function debug({ id }: ProxyRequest, route: Route, lease: Lease, reason: string, step: NextStep): void {
+  const upstream = route.upstreams[lease.upstream]!.name;
+  log("debug", "attempt failed", {
+    request_id: id,
+    group: route.group.name,
+    upstream,
+    reason,
+    next: step.kind,
+  });
+}
+
+function unavailable({ reason, retryAtMs }: Unavailable): Attempted {
+  const detail = retryAtMs === null ? {} : { retryAfterS: (retryAtMs - nowMs()) / 1000 };
+  return { kind: "error", code: reason === "limited" ? "upstream_limited" : "upstream_unavailable", detail };
+}
+
+/** Marks an error of ours where we retry, so that SDKs do not multiply that by theirs. Never touches a relayed answer. */
+function usedUp(result: Attempted, retry: RetryPlan | null): Attempted {
+  if (result.kind !== "error" || retry === null) return result;
+  return { ...result, detail: { ...result.detail, retriesUsedUp: true } };
+}

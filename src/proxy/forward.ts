@@ -1,0 +1,123 @@
+import type { ClientPlan, UpstreamPlan } from "../config/plan.ts";
+import type { HeaderList } from "../http/exchange.ts";
+import { headerValue, upstreamHeaders } from "./headers.ts";
+import type { ProxyRequest } from "./request.ts";
+import { upstreamTarget } from "./target.ts";
+import type { Call, ResponseBody, Transport, TransportFailure } from "./transport/transport.ts";
+
+/** A response of which all is in memory: it can be held back, sent, or dropped for a better one. */
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: HeaderList;
+  readonly bytes: Uint8Array;
+  /** `performance.now()` when the request was sent. */
+  readonly sentMs: number;
+  /** Milliseconds from then to the last byte. */
+  readonly responseMs: number;
+}
+
+/** A response whose body is still to come. */
+export interface OpenAnswer {
+  readonly status: number;
+  readonly headers: HeaderList;
+  /** Announced length of the body; null = not announced. */
+  readonly length: number | null;
+  /** It is a stream of events or media: a long one is no late one. */
+  readonly streamed: boolean;
+  readonly body: ResponseBody;
+  readonly call: Call;
+  /** `performance.now()` when the request was sent. */
+  readonly sentMs: number;
+}
+
+export type Forwarded = WholeAnswer | OpenAnswer | TransportFailure;
+
+/** Bodies of an announced length up to this are read before anything goes to the client: they can still be retried. */
+const SMALL_BYTES_MAX = 65_536;
+/** Bound for an answer that must be read whole because it may be retried. */
+const HELD_BYTES_MAX = 1_048_576;
+/** Bound for an answer of a group with `stream: false`. */
+const UNSTREAMED_BYTES_MAX = 134_217_728;
+
+/**
+ * Sends a request to an upstream and gives its answer, or how it failed. `hold`: tells by the status whether
+ * the answer must be whole, as the caller may want to try again rather than relay it.
+ */
+export async function forward(
+  request: ProxyRequest,
+  upstream: UpstreamPlan,
+  client: ClientPlan,
+  transport: Transport,
+  hold: (status: number) => boolean,
+): Promise<Forwarded> {
+  const { exchange, control, observation } = request;
+  const sentMs = performance.now();
+  const call = transport.send({
+    method: exchange.method,
+    origin: upstream.origin,
+    target: upstreamTarget(upstream, exchange.target),
+    headers: upstreamHeaders(exchange.headers, upstream, client.agent, request.id, request.forwarded),
+    body: request.body.length === 0 ? null : request.body,
+  });
+  control.onGivenUp = call.cancel.bind(call);
+  // Given up while nothing listened, between two attempts.
+  if (control.givenUp !== null) call.cancel();
+  observation.pause();
+  const response = await call.response;
+  observation.resume();
+  if ("failed" in response) return response;
+
+  const { status, headers, body } = response;
+  const bodiless = exchange.method === "HEAD" || status === 204 || status === 304;
+  const length = announcedLength(headers);
+  const streamed = isStreamed(headers);
+  const bytesMax = wholeBytesMax(client, hold(status), bodiless, streamed, length);
+  if (bytesMax === null) return { status, headers, length, streamed, body, call, sentMs };
+  const whole = body.whole(bytesMax);
+  let bytes: Awaited<typeof whole>;
+  if (whole instanceof Promise) {
+    observation.pause();
+    bytes = await whole;
+    observation.resume();
+  } else bytes = whole;
+  if (bytes === "too-large") {
+    call.cancel();
+    return { failed: "malformed", reach: "body-begun" };
+  }
+  if (!(bytes instanceof Uint8Array)) return bytes;
+  return { status, headers, bytes, sentMs, responseMs: performance.now() - sentMs };
+}
+
+/** How large an answer may be that is to be read whole, or null when it is to be relayed as it comes. */
+function wholeBytesMax(
+  client: ClientPlan,
+  held: boolean,
+  bodiless: boolean,
+  streamed: boolean,
+  length: number | null,
+): number | null {
+  // Relayed, so that a HEAD's Content-Length reaches the client.
+  if (bodiless) return null;
+  if (!client.stream) return UNSTREAMED_BYTES_MAX;
+  if (held && (length === null || length <= HELD_BYTES_MAX)) return HELD_BYTES_MAX;
+  return !streamed && length !== null && length <= SMALL_BYTES_MAX ? length : null;
+}
+
+function announcedLength(headers: HeaderList): number | null {
+  const value = headerValue(headers, "content-length");
+  return value !== null && /^\d{1,15}$/.test(value) ? Number(value) : null;
+}
+
+/** Told by the response, as requests mislead; of the media type only, as parameters vary. JSON comes in one piece. */
+function isStreamed(headers: HeaderList): boolean {
+  const type = headerValue(headers, "content-type");
+  if (type === null) return false;
+  const semicolon = type.indexOf(";");
+  const media = (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
+  return !(
+    media === "application/json" ||
+    media.endsWith("+json") ||
+    media === "text/plain" ||
+    media === "text/html"
+  );
+}

@@ -1,0 +1,223 @@
+import type { HeaderList } from "../http/exchange.ts";
+import { hasTerminalEvent } from "../llm/dialect.ts";
+import { isStreamMedia, mediaTypeOf } from "../llm/framing.ts";
+import type { ResponseFacts } from "../llm/response-facts.ts";
+import type { ResponseListener, Verdict } from "../llm/response-reader.ts";
+import { type ResponseWatch, watchResponse } from "../llm/response-watch.ts";
+import { Deadline, deadlineQueue } from "../shared/deadlines.ts";
+import type { Attempt } from "./attempt.ts";
+import { headerValue } from "./headers.ts";
+import type { Observation } from "./observation.ts";
+import { outcomeOfFailure, outcomeOfStatus } from "./outcome.ts";
+import type { ProxyRequest } from "./request.ts";
+import type { TransportFailure } from "./transport/transport.ts";
+import type { StreamEnd } from "./upstream-metrics.ts";
+
+/** The rest of a compressed answer is unpacked in milliseconds. After this long its verdict is not waited for. */
+const VERDICT_MS_MAX = 5_000;
+
+/** How the bytes of an answer ended: all are there, the client left, or the upstream failed. */
+export type BytesEnd = "whole" | "client-gone" | TransportFailure;
+
+/** What is known of an answer when its head is in. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: HeaderList;
+  /** See `OpenAnswer`. */
+  readonly streamed: boolean;
+  /** `performance.now()` when the request was sent. */
+  readonly sentMs: number;
+}
+
+/**
+ * Reads an answer beside its way to the client, and ends the attempt by what it found there: usage, the terminal
+ * event, an error inside a 200. It is given only bytes that the client has already, so it can delay nothing.
+ */
+export class Reading implements ResponseListener {
+  private readonly head: AnswerHead;
+  private readonly attempt: Attempt;
+  private readonly observation: Observation;
+  private readonly watch: ResponseWatch | null;
+  /** The type of the answer is that of a stream. */
+  private readonly isStream: boolean;
+  private readonly isPacked: boolean;
+  private firstByteMs: number | null = null;
+  private firstPayloadMs: number | null = null;
+  private lastContentMs: number | null = null;
+  private contentEvents = 0;
+  private endedMs = 0;
+  /** Made only where the verdict is late. */
+  private limit: Deadline | null = null;
+  private settled = false;
+  private end: BytesEnd = "whole";
+
+  constructor(request: ProxyRequest, head: AnswerHead, attempt: Attempt) {
+    this.head = head;
+    this.attempt = attempt;
+    this.observation = request.observation;
+    this.observation.awaitVerdict();
+    const type = headerValue(head.headers, "content-type");
+    const coding = headerValue(head.headers, "content-encoding");
+    this.isStream = isStreamMedia(mediaTypeOf(type));
+    this.isPacked = coding !== null;
+    const { dialect } = this.observation.path;
+    const isSilent = (dialect === "other" || dialect === "unknown") && !this.isStream;
+    const mayRead = isSuccess(head.status) && request.exchange.method !== "HEAD" && head.status !== 204;
+    this.watch =
+      mayRead && !isSilent
+        ? watchResponse({ dialect, status: head.status, contentType: type }, coding, this)
+        : null;
+    this.observation.facts = this.watch?.facts ?? null;
+  }
+
+  /** False: there is nothing to be learnt from the bytes. */
+  get isReading(): boolean {
+    return this.watch !== null;
+  }
+
+  /** Takes bytes that were written to the client. */
+  feed(bytes: Uint8Array): void {
+    const { watch } = this;
+    if (!this.head.streamed) {
+      watch?.feed(bytes);
+      return;
+    }
+    this.firstByteMs ??= performance.now();
+    if (watch === null) return;
+    watch.feed(bytes);
+    const { contentEvents } = watch.facts;
+    if (contentEvents !== this.contentEvents) this.onContent(contentEvents);
+  }
+
+  /** No more bytes come, and the client knows. Called once. */
+  finish(end: BytesEnd): void {
+    this.end = end;
+    this.endedMs = performance.now();
+    if (this.watch === null) {
+      this.settle("unknown");
+      return;
+    }
+    this.watch.end(end === "whole", (verdict) => this.settle(verdict));
+    if (this.settled) return;
+    this.limit = new Deadline(() => this.onLate());
+    this.limit.arm(deadlineQueue(VERDICT_MS_MAX));
+  }
+
+  onFirstPayload(): void {
+    this.firstPayloadMs = performance.now();
+  }
+
+  onFirstContent(): void {
+    // What came in one piece came with its first token.
+    if (this.head.streamed) this.observation.firstContentMs = performance.now();
+  }
+
+  /** How often a pause lies between two pieces of output is what a reader of the stream notices. */
+  private onContent(contentEvents: number): void {
+    const now = performance.now();
+    if (this.lastContentMs !== null && !this.isPacked)
+      this.attempt.metrics.tokenGap.observe((now - this.lastContentMs) / 1000);
+    this.lastContentMs = now;
+    this.contentEvents = contentEvents;
+  }
+
+  private onLate(): void {
+    this.watch?.cancel();
+    this.settle("unknown");
+  }
+
+  private settle(verdict: Verdict): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.limit?.cancel();
+    const { attempt, head, observation } = this;
+    const error = this.errorOf(verdict);
+    if (error !== null) attempt.end({ kind: "failure", error }, head.status);
+    else if (verdict === "complete" || this.end === "whole")
+      attempt.end(outcomeOfStatus(head.status, this.responseMs()), head.status);
+    else
+      attempt.end(
+        this.end === "client-gone" ? outcomeOfFailure(GONE, true) : outcomeOfFailure(this.end, false),
+        head.status,
+      );
+    observation.completed = verdict === "complete";
+    observation.error ??= error;
+    if (this.watch !== null) this.count(verdict, this.watch.facts);
+    observation.done();
+  }
+
+  /** What is wrong with the answer although its status says success, as far as it is the upstream's doing. */
+  private errorOf(verdict: Verdict): string | null {
+    if (verdict === "error") return this.isOneText ? "error_in_body" : "error_in_stream";
+    return verdict === "truncated" && this.end === "whole" ? "truncated" : null;
+  }
+
+  private get isOneText(): boolean {
+    const framing = this.watch?.facts.framing;
+    return framing === "body" || (framing === "undecided" && !this.isStream);
+  }
+
+  /** To the first payload of a stream where it can be read, else its first byte; to the last byte otherwise. */
+  private responseMs(): number {
+    const isReadable = this.watch !== null && this.watch.facts.framing !== "opaque";
+    const firstMs = isReadable ? this.firstPayloadMs : this.firstByteMs;
+    return ((this.head.streamed ? firstMs : null) ?? this.endedMs) - this.head.sentMs;
+  }
+
+  private count(verdict: Verdict, facts: ResponseFacts): void {
+    const { metrics } = this.attempt;
+    if (
+      this.isStream ||
+      facts.framing === "events" ||
+      facts.framing === "lines" ||
+      facts.framing === "elements"
+    )
+      metrics.streamEnded(this.streamEnd(verdict));
+    if (facts.parseFailures > 0) metrics.unread("syntax", facts.parseFailures);
+    if (facts.oversizedEvents > 0) metrics.unread("size", facts.oversizedEvents);
+    if (facts.undecodable) metrics.unread("coding", 1);
+    this.countTokens(verdict, facts);
+  }
+
+  private streamEnd(verdict: Verdict): StreamEnd {
+    if (verdict === "complete" || verdict === "error") return verdict;
+    if (this.end === "client-gone") return "client_gone";
+    return this.end === "whole" ? verdict : "truncated";
+  }
+
+  private countTokens(verdict: Verdict, facts: ResponseFacts): void {
+    const { observation } = this;
+    const { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens } = facts.usage;
+    const { firstContentMs } = observation;
+    const isKnown = inputTokens !== null || outputTokens !== null;
+    const isMissing = !isKnown && verdict === "complete" && hasTerminalEvent(observation.path.dialect);
+    if (!isKnown && !isMissing && firstContentMs === null) return;
+    const model = this.attempt.metrics.model(facts.model ?? observation.requestedModel());
+    if (inputTokens !== null) model.tokens("input").add(inputTokens);
+    if (outputTokens !== null) model.tokens("output").add(outputTokens);
+    if (cachedTokens) model.detail("cached").add(cachedTokens);
+    if (cacheWriteTokens) model.detail("cache_write").add(cacheWriteTokens);
+    if (reasoningTokens) model.detail("reasoning").add(reasoningTokens);
+    if (isMissing) model.usageUnknown();
+    if (firstContentMs === null) return;
+    model.timeToFirstToken.observe((firstContentMs - this.head.sentMs) / 1000);
+    const tokens = visibleTokens(facts) - 1;
+    const lastMs = this.isPacked ? this.endedMs : (this.lastContentMs ?? this.endedMs);
+    if (tokens > 0 && verdict === "complete")
+      model.timePerOutputToken.observe(Math.max(0, lastMs - firstContentMs) / 1000 / tokens);
+  }
+}
+
+const GONE: TransportFailure = { failed: "cancelled", reach: "body-begun" };
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** Tokens of a stream from the first one seen on. Thinking that is not sent lies before that. */
+function visibleTokens({ usage, contentEvents }: ResponseFacts): number {
+  const { outputTokens, reasoningTokens } = usage;
+  if (outputTokens === null) return contentEvents;
+  if (!reasoningTokens || contentEvents >= outputTokens) return outputTokens;
+  return Math.max(contentEvents, outputTokens - reasoningTokens);
+}

@@ -1,0 +1,32 @@
+import { NOT_FIELD_TEXT, TOKEN } from "../../http/syntax.ts";
+import type { UpstreamRequest } from "./transport.ts";
+
+/** Methods that mean a body: without one its length is stated as 0 (RFC 9110 8.6). */
+const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
+const TARGET = /^\/[\x21-\x7e]*$/;
+
+/**
+ * Writes a request head, a byte string, with the field that frames its body. `host`: the authority of the
+ * origin, for a request without a `Host` of its own. Gives null when a name or value could end its line or
+ * begin another one. Whoever made the request has seen to that; this is the last moment to be sure, also of
+ * characters that are no bytes and would be cut to some.
+ */
+export function requestHead(request: UpstreamRequest, host: string, keepAlive: boolean): string | null {
+  const { method, target, headers, body } = request;
+  if (!TOKEN.test(method) || !TARGET.test(target)) return null;
+  let fields = "";
+  let hasHost = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!;
+    const value = headers[i + 1]!;
+    if (!TOKEN.test(name) || NOT_FIELD_TEXT.test(value)) return null;
+    hasHost ||= name.length === 4 && name.toLowerCase() === "host";
+    fields += `${name}: ${value}\r\n`;
+  }
+  if (body !== null) fields += `Content-Length: ${body.length}\r\n`;
+  else if (WITH_BODY.has(method)) fields += "Content-Length: 0\r\n";
+  if (!keepAlive) fields += "Connection: close\r\n";
+  return hasHost
+    ? `${method} ${target} HTTP/1.1\r\n${fields}\r\n`
+    : `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`;
+}

@@ -1,0 +1,138 @@
+import { deadlineQueue } from "../../shared/deadlines.ts";
+import { Dial, type DialEvents, type DialTarget } from "./dial.ts";
+import type { SocketCall } from "./socket-call.ts";
+import type { OwnedSocket } from "./socket-owner.ts";
+import type { FailureCode } from "./transport.ts";
+import { UpstreamConnection } from "./upstream-connection.ts";
+
+/** Dials at a time; who needs more waits. A burst must not overflow the queue of the upstream's listening socket. */
+const DIALS_MAX = 256;
+/** With so many dials that are late the upstream is out of reach: further ones would only use up descriptors. */
+const LATE_DIALS_MAX = 64;
+
+/** How the connections of one pool are kept. */
+export interface PoolOptions {
+  /** How long an unused connection is kept; 0 = connections are used once. */
+  readonly idleMs: number;
+  /** Unused connections that are kept at a time. */
+  readonly idleMax: number;
+  /** Silence after which TCP asks whether the peer is still there; 0 = never. */
+  readonly keepAliveMs: number;
+}
+
+/**
+ * The connections of this thread to one origin: the unused ones, last in first out so that the surplus of a
+ * burst ages and goes, and the calls that wait for one. Whatever comes first serves the one that has waited longest: a
+ * connection that is given back or a new one.
+ */
+export class UpstreamPool implements DialEvents {
+  /** `host:port` for the `Host` field. */
+  readonly host: string;
+  readonly keepsConnections: boolean;
+  readonly keepAliveMs: number;
+  readonly connectLimitMs: number;
+  private readonly target: DialTarget;
+  private readonly options: PoolOptions;
+  private readonly idle: UpstreamConnection[] = [];
+  private readonly waiting = new Set<SocketCall>();
+  private dials = 0;
+  private lateDials = 0;
+  private isClosed = false;
+
+  constructor(host: string, target: DialTarget, options: PoolOptions) {
+    this.host = host;
+    this.target = target;
+    this.connectLimitMs = target.limitMs;
+    this.options = options;
+    this.keepsConnections = options.idleMs > 0;
+    this.keepAliveMs = options.keepAliveMs;
+  }
+
+  /** Finds a connection for a call, now or later. */
+  serve(call: SocketCall): void {
+    const connection = this.idle.pop();
+    if (connection === undefined) this.wait(call);
+    else connection.begin(call);
+  }
+
+  /** Lets a call wait for a connection. */
+  wait(call: SocketCall): void {
+    this.waiting.add(call);
+    // Its limit before that of the dial: it must not get another one in its last moment.
+    call.limitWaiting();
+    this.dialForWaiting();
+  }
+
+  /** The call no longer waits. What was begun for it may serve others. */
+  leave(call: SocketCall): void {
+    this.waiting.delete(call);
+  }
+
+  /** Takes back a connection whose last response ended cleanly. `idleMs`: how long its peer keeps it, at most. */
+  release(connection: UpstreamConnection, idleMs: number): void {
+    const next = this.nextWaiting();
+    if (next !== null) {
+      connection.begin(next);
+      return;
+    }
+    const keepMs = Math.min(idleMs, this.options.idleMs);
+    if (this.isClosed || keepMs <= 0 || this.idle.length >= this.options.idleMax) {
+      connection.close();
+      return;
+    }
+    this.idle.push(connection);
+    connection.idleDeadline.arm(deadlineQueue(keepMs));
+  }
+
+  /** An unused connection is closed, or no longer trusted. */
+  forget(connection: UpstreamConnection): void {
+    const at = this.idle.lastIndexOf(connection);
+    if (at >= 0) this.idle.splice(at, 1);
+  }
+
+  /** Closes the unused connections, and from now on those that are given back. */
+  close(): void {
+    this.isClosed = true;
+    for (const connection of this.idle.splice(0)) connection.close();
+  }
+
+  onUp(dial: Dial, socket: OwnedSocket): void {
+    this.discount(dial);
+    this.release(new UpstreamConnection(socket, this), Number.POSITIVE_INFINITY);
+    this.dialForWaiting();
+  }
+
+  onFailed(dial: Dial, failed: FailureCode): void {
+    this.discount(dial);
+    // As many may wait as dials are under way: the one that has waited longest bears the failure.
+    if (!dial.isLate && this.waiting.size > this.dials)
+      this.nextWaiting()?.fail({ failed, reach: "not-connected" });
+    this.dialForWaiting();
+  }
+
+  onLate(_: Dial, pending: boolean): void {
+    this.dials--;
+    if (pending) this.lateDials++;
+    this.dialForWaiting();
+  }
+
+  private discount(dial: Dial): void {
+    if (dial.isLate) this.lateDials--;
+    else this.dials--;
+  }
+
+  private nextWaiting(): SocketCall | null {
+    for (const call of this.waiting) {
+      this.waiting.delete(call);
+      return call;
+    }
+    return null;
+  }
+
+  private dialForWaiting(): void {
+    while (this.dials < Math.min(this.waiting.size, DIALS_MAX) && this.lateDials < LATE_DIALS_MAX) {
+      this.dials++;
+      new Dial(this.target, this).start();
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+
+/**
+ * Variables that steer Bun itself rather than us: options and debuggers of its command line, printing of
+ * every request with its keys, switching off the check of certificates.
+ */
+const DROPPED = [
+  "BUN_OPTIONS",
+  "BUN_CONFIG_VERBOSE_FETCH",
+  "BUN_INSPECT",
+  "BUN_INSPECT_CONNECT_TO",
+  "BUN_INSPECT_NOTIFY",
+  "NODE_OPTIONS",
+  "NODE_TLS_REJECT_UNAUTHORIZED",
+];
+const FETCH_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
+
+/**
+ * Replaces the process by itself, once, with the environment that it needs: Bun reads its limit of requests
+ * under way (256 for the whole process, the rest waits silently) only when a process starts. The pid stays. Does
+ * nothing where the environment is right already, and for a command line that only asks for a text or for health.
+ */
+export function restartCleanly(): void {
+  if (process.argv[2] === "health") return;
+  if (process.argv.slice(2).some((arg) => ["-h", "--help", "-V", "--version"].includes(arg))) return;
+  const limit = String(fetchLimit());
+  if (process.env[FETCH_LIMIT] === limit && DROPPED.every((name) => process.env[name] === undefined)) return;
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && !DROPPED.includes(name)) env[name] = value;
+  }
+  env[FETCH_LIMIT] = limit;
+  process.execve?.(process.execPath, argv(), env);
+}
+
+/** A compiled binary has its entry built in; from source it is the second argument. */
+function argv(): string[] {
+  const isCompiled = Bun.main.startsWith("/$bunfs/");
+  if (isCompiled) return [process.execPath, ...process.argv.slice(2)];
+  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+}
+
+/** Half of the files that the process may open, as each request under way holds two; at most what Bun allows. */
+function fetchLimit(): number {
+  return Math.min(65_535, Math.max(256, Math.floor(openFilesMax() / 2)));
+}
+
+/**
+ * Files for everything but clients and requests in progress: pipes, listeners, the admin port, connections to upstreams
+ * that wait to be used again, and the event loop of each worker.
+ */
+const FILES_RESERVED = 128;
+const FILES_PER_WORKER = 8;
+const CONNECTIONS_MIN = 64;
+
+/**
+ * Connections to clients and upstreams for which there are files. Without any left the event loop would spin on a
+ * client that it cannot accept, and no upstream could be reached.
+ */
+export function connectionsMax(workers: number): number {
+  return Math.max(CONNECTIONS_MIN, openFilesMax() - FILES_RESERVED - FILES_PER_WORKER * workers);
+}
+
+function openFilesMax(): number {
+  try {
+    const limits = readFileSync("/proc/self/limits", "latin1");
+    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
+    return soft === "unlimited" ? Number.POSITIVE_INFINITY : Number(soft ?? 1024);
+  } catch {
+    // macOS has no /proc; Bun raises the soft limit to this there.
+    return 10_240;
+  }
+}

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "bun:test";
+
+import { ResponseBodyReader } from "../../src/http/response-body-reader.ts";
+import type { Framing } from "../../src/http/response-head.ts";
+
+function read(reader: ResponseBodyReader, text: string): string {
+  return Buffer.from(reader.read(Buffer.from(text, "latin1"))).toString("latin1");
+}
+
+describe("a body of an announced length", () => {
+  test("is complete with its last byte", () => {
+    const reader = new ResponseBodyReader(5);
+    expect([read(reader, "he"), reader.state]).toEqual(["he", "open"]);
+    expect([read(reader, "llo"), reader.state]).toEqual(["llo", "complete"]);
+    expect(reader.overrun).toBe(false);
+    expect(reader.length).toBe(5);
+  });
+
+  test("ends there, whatever follows", () => {
+    const reader = new ResponseBodyReader(5);
+    expect(read(reader, "hello!")).toBe("hello");
+    expect([reader.state, reader.overrun]).toEqual(["complete", true]);
+    expect(read(reader, "more")).toBe("");
+  });
+
+  test("is not complete when the connection ends before", () => {
+    const reader = new ResponseBodyReader(5);
+    read(reader, "hell");
+    reader.endInput();
+    expect(reader.state).toBe("open");
+  });
+
+  test("is passed on as it came, not copied", () => {
+    const bytes = Buffer.from("hello");
+    expect(new ResponseBodyReader(9).read(bytes)).toBe(bytes);
+  });
+});
+
+describe("a body in chunks", () => {
+  test("is given in one piece for each read, without its framing", () => {
+    const reader = new ResponseBodyReader("chunked");
+    expect(read(reader, "3\r\nabc\r\n1;x\r\nd\r\n10\r\nefgh")).toBe("abcdefgh");
+    expect(read(reader, "ijklmnop")).toBe("ijklmnop");
+    expect(read(reader, "qrst\r\n0")).toBe("qrst");
+    expect(read(reader, "\r\nX-T: 1\r\n")).toBe("");
+    expect(reader.state).toBe("open");
+    expect(read(reader, "\r\n")).toBe("");
+    expect([reader.state, reader.overrun, reader.length]).toEqual(["complete", false, null]);
+  });
+
+  test("is in the memory that came, and leaves what lies behind its end alone", () => {
+    const bytes = Buffer.from("3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\nHTTP/1.1");
+    const reader = new ResponseBodyReader("chunked");
+    const payload = reader.read(bytes);
+    expect(payload.buffer).toBe(bytes.buffer);
+    expect(Buffer.from(payload).toString()).toBe("abcdef");
+    expect(bytes.toString("latin1", bytes.length - 8)).toBe("HTTP/1.1");
+    expect(reader.overrun).toBe(true);
+  });
+
+  test("that is malformed gives what stands before the fault", () => {
+    const reader = new ResponseBodyReader("chunked");
+    expect(read(reader, "3\r\nabc\r\n2\r\nde\r\nx\r\nfg")).toBe("abcde");
+    expect(reader.state).toBe("malformed");
+  });
+
+  test("is not complete when the connection ends before its last chunk", () => {
+    const reader = new ResponseBodyReader("chunked");
+    read(reader, "3\r\nabc\r\n");
+    reader.endInput();
+    expect(reader.state).toBe("open");
+  });
+});
+
+test("a body without any end told ends with the connection", () => {
+  const reader = new ResponseBodyReader("until-close");
+  expect(read(reader, "abc")).toBe("abc");
+  expect(reader.state).toBe("open");
+  reader.endInput();
+  expect(reader.state).toBe("complete");
+});
+
+test.each<[Framing]>([["none"], [0]])("a body of %p is complete from the start", (framing) => {
+  const reader = new ResponseBodyReader(framing);
+  expect(reader.state).toBe("complete");
+  expect(read(reader, "")).toBe("");
+  expect(reader.overrun).toBe(false);
+  expect(read(reader, "x")).toBe("");
+  expect(reader.overrun).toBe(true);
+});

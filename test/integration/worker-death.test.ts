@@ -1,0 +1,154 @@
+import { afterEach, describe, expect, test } from "bun:test";
+
+import { upstreamStatus } from "../../src/balancer/status.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
+import { setLog } from "../../src/observe/log.ts";
+import { nowMs } from "../../src/shared/clock.ts";
+import { Supervisor } from "../../src/supervisor/supervisor.ts";
+import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
+import { configOf } from "../support/config.ts";
+import { type Death, DEATHS } from "../support/mortal-worker-channel.ts";
+import { eventually } from "../support/wait.ts";
+
+// The supervisor runs in this process, so that its workers can be ended from outside.
+const deaths = new BroadcastChannel(DEATHS);
+let upstream: DemoUpstream;
+let supervisor: Supervisor;
+let logged: string;
+
+async function start(workers: number): Promise<void> {
+  upstream = startUpstream({ name: "demo" });
+  const breaker = { threshold: 0.5, min_requests: 1, cooldown: 1 };
+  const config = configOf({ main: { upstreams: { demo: { url: upstream.url, breaker } } } });
+  const loaded = parseConfig(JSON.stringify(config), "test", {});
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
+  logged = "";
+  const writeLine = (line: string) => {
+    logged += line;
+  };
+  setLog("info", writeLine);
+  supervisor = new Supervisor({
+    plan: loaded.plan,
+    workers,
+    workerUrl: new URL("../support/mortal-worker.ts", import.meta.url),
+    logLevel: "info",
+    writeLine,
+    writeAccess() {},
+    connectionsMax: 1000,
+  });
+  await supervisor.start();
+}
+
+afterEach(async () => {
+  await supervisor.drain();
+  upstream.stop();
+});
+
+function end(worker: number): void {
+  deaths.postMessage({ worker, exitCode: 1 } satisfies Death);
+}
+
+function port(): number {
+  return supervisor.ports[0]!;
+}
+
+function inFlight(): number {
+  const plan = supervisor["options"].plan;
+  return upstreamStatus(supervisor["memory"].balancer, plan.upstreams[0]!, nowMs()).inFlight;
+}
+
+const body = JSON.stringify({ model: "m", stream: true, messages: [{ role: "user", content: "Hi" }] });
+
+/** Streams under way, of which the clients have seen the first tokens. */
+function beginStreams(count: number): Promise<ClientConnection[]> {
+  const request = requestBytes("/v1/chat/completions", {
+    body,
+    headers: ["x-demo-script", "hang=mid-stream"],
+  });
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      const client = await ClientConnection.open(port());
+      return client.send(request).until((pending) => pending.includes('"content"'));
+    }),
+  );
+}
+
+async function answers(): Promise<void> {
+  await eventually(`requests are answered again; logged was ${JSON.stringify(logged)}`, async () => {
+    try {
+      return (await ask(port(), "/v1/models")).status === 200;
+    } catch {
+      return false;
+    }
+  });
+}
+
+describe("a worker that dies", () => {
+  test("is replaced, on the same port", async () => {
+    await start(1);
+    await answers();
+    for (let round = 0; round < 2; round++) {
+      end(0);
+      await eventually("it is noticed", () => logged.split("worker died").length - 1 === round + 1);
+      await answers();
+    }
+  });
+
+  test("breaks the streams that it had, visibly, and gives back what they held", async () => {
+    await start(1);
+    const clients = await beginStreams(20);
+    expect(inFlight()).toBe(20);
+    end(0);
+    for (const client of clients) expect((await client.response()).complete).toBe(false);
+    await answers();
+    expect(inFlight()).toBe(0);
+    await eventually("the upstream sees its connections close", () => upstream.counts.inFlight === 0);
+  });
+
+  test("takes nothing with it that the others hold", async () => {
+    await start(2);
+    const clients = await beginStreams(40);
+    end(1);
+    await eventually("it is noticed", () => logged.includes("worker died"));
+    const isCut = (client: ClientConnection) => client.ended !== null;
+    await eventually("its streams are cut", () => clients.some(isCut));
+    // The streams of the dead worker end together; those of the other one go on.
+    await eventually(
+      "what is held is what goes on",
+      () => inFlight() === clients.filter((c) => !isCut(c)).length,
+    );
+    expect(clients.some((client) => !isCut(client))).toBe(true);
+    await answers();
+    for (const client of clients) client.destroy();
+    await eventually("nothing is held any longer", () => inFlight() === 0);
+  });
+
+  test("gives back the probe of a half-open breaker", async () => {
+    await start(1);
+    const failing = ["x-demo-script", "status=500"];
+    await ask(port(), "/v1/models", { headers: failing });
+    expect((await ask(port(), "/v1/models")).status).toBe(503);
+    // After the cool-down the only probe hangs, and its worker dies.
+    await eventually("the breaker lets a probe through", async () => {
+      const probe = await ClientConnection.open(port());
+      probe.send(requestBytes("/v1/models", { headers: ["x-demo-script", "hang=before-head"] }));
+      const isThrough = () => upstream.counts.inFlight > 0;
+      await eventually("it is refused or let through", () => probe.pending !== "" || isThrough());
+      if (!isThrough()) probe.destroy();
+      return isThrough();
+    });
+    end(0);
+    await eventually("it is noticed", () => logged.includes("worker died"));
+    await answers();
+  });
+
+  test("leaves what it counted in the metrics", async () => {
+    await start(1);
+    for (let round = 0; round < 5; round++) await ask(port(), "/v1/models");
+    end(0);
+    await answers();
+    const series = /^llmproxy_upstream_requests_total\{[^}]*upstream="demo"[^}]*\} (\d+)$/m;
+    expect(Number(series.exec(supervisor.board.render())?.[1])).toBe(upstream.counts.accepted);
+  });
+});

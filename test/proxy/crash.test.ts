@@ -1,0 +1,60 @@
+import { afterEach, expect, test } from "bun:test";
+
+import { parseConfig } from "../../src/config/load.ts";
+import { startUpstream } from "../../src/demo/upstream.ts";
+import { proposeCapacity } from "../../src/memory/capacity.ts";
+import { proposeLimitsCapacity } from "../../src/memory/limits-memory.ts";
+import { SharedMemory } from "../../src/memory/shared-memory.ts";
+import { setLog } from "../../src/observe/log.ts";
+import { Recorder } from "../../src/observe/recorder.ts";
+import type { Route } from "../../src/proxy/route.ts";
+import { WorkerProxy } from "../../src/proxy/worker-proxy.ts";
+import { configOf } from "../support/config.ts";
+
+const logged: string[] = [];
+afterEach(() => setLog("info", (line) => process.stderr.write(line)));
+
+test("an exception in a request is a 500 with the request id, one log line with the stack, and touches nothing else", async () => {
+  setLog("info", (line) => logged.push(line));
+  const upstream = startUpstream({ name: "a" });
+  const loaded = parseConfig(
+    JSON.stringify(configOf({ main: { upstreams: { a: upstream.url } } })),
+    "test",
+    {},
+  );
+  if (!loaded.ok) throw new Error("the configuration is not valid");
+  const { plan } = loaded;
+  const size = { capacity: proposeCapacity(plan, 1), limits: proposeLimitsCapacity(plan, 1) };
+  const memory = SharedMemory.over(SharedMemory.allocate(size), size);
+  const worker = new WorkerProxy(plan, memory, 0, new Recorder(memory.series.row(0), () => {}), () => {});
+  const ports = worker.open([0]);
+  if ("code" in ports) throw new Error(ports.code);
+  const ask = (path: string, id: string) =>
+    fetch(`http://127.0.0.1:${ports[0]}${path}`, {
+      method: "POST",
+      headers: { "x-request-id": id },
+      body: '{"model":"m","messages":[]}',
+    });
+
+  // A bug: the balancer throws for one request.
+  const { balancer } = (worker as unknown as { routes: Route[] }).routes[0]!;
+  const acquire = balancer.acquire;
+  balancer.acquire = () => {
+    balancer.acquire = acquire;
+    throw new Error("a bug");
+  };
+  const failed = await ask("/v1/messages", "the-id");
+  expect([failed.status, failed.headers.get("x-request-id")]).toEqual([500, "the-id"]);
+  expect(await failed.json()).toMatchObject({
+    type: "error",
+    error: { type: "api_error" },
+    request_id: "the-id",
+  });
+  expect(logged.length).toBe(1);
+  expect(logged[0]).toContain("request_id=the-id");
+  expect(logged[0]).toContain("crash.test.ts");
+
+  expect((await ask("/v1/chat/completions", "next")).status).toBe(200);
+  await worker.drain();
+  upstream.stop();
+});
