@@ -13,7 +13,7 @@ const DRIP_INTERVAL_MS = 10;
  * A pause before a reset: it lets the peer read what came first, since a reset may overtake bytes that wait
  * in its receive buffer.
  */
-const BEFORE_RESET_MS = 20;
+const BEFORE_RESET_MS = 100;
 const GARBAGE_HEAD = Buffer.from("\x16\x03\x01 this is not HTTP \x00\x01\x02\r\n\r\n", "latin1");
 const GARBAGE_CHUNK = Buffer.from("zz this is no chunk size\r\n\x00\x01\x02\r\n", "latin1");
 
@@ -96,7 +96,7 @@ class Performance {
       case "hang":
         return;
       case "reset":
-        await this.peer.wait(BEFORE_RESET_MS);
+        if (this.break.at !== "before-head") await this.peer.wait(BEFORE_RESET_MS);
         this.exchange.reset();
         return;
       case "fin":

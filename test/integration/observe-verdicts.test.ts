@@ -94,7 +94,7 @@ describe.each(TRANSPORTS)("an attempt, over %s", (transport) => {
 
     test("is a failure when it is cut, and the client sees it", async () => {
       const change = await changeBy(async () => {
-        await ask(path, body, "reset=mid-stream").then(
+        await ask(path, body, "fin=mid-stream").then(
           () => expect.unreachable(),
           () => {},
         );
