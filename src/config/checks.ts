@@ -1,3 +1,5 @@
+import * as z from "zod/mini";
+
 import { parseBaseUrl } from "./base-url.ts";
 import { didYouMean } from "./issues.ts";
 import { type Listener, ListenerTable } from "./listeners.ts";
@@ -128,8 +130,8 @@ interface ListenerItem {
 }
 
 const listenerFields = { port: true, address: true } as const;
-const forwardListener = forwardSchema.pick(listenerFields);
-const adminListener = adminSchema.pick(listenerFields);
+const forwardListener = z.pick(forwardSchema, listenerFields);
+const adminListener = z.pick(adminSchema, listenerFields);
 
 function checkListeners(forwards: readonly Item[], admin: unknown, report: Report): void {
   const table = new ListenerTable<ListenerItem>();

@@ -1,7 +1,7 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 
 import { assert } from "../shared/assert.ts";
-import { configSchema, type Secrecy, secrecyOf } from "./schema.ts";
+import { configSchema, type Range, rangeOf, type Secrecy, secrecyOf } from "./schema.ts";
 
 /**
  * What the schema says about a place in the configuration, as plain data: which keys a mapping knows, what a
@@ -26,37 +26,35 @@ export interface ScalarShape {
   /** The value of a key that is left out; undefined when there is none. */
   readonly fallback: unknown;
   /** Range of a number. */
-  readonly range: { readonly min: number; readonly max: number } | null;
+  readonly range: Range | null;
 }
 
 /** Shape of the whole configuration. */
 export const configShape: Shape = shapeOf(configSchema, undefined);
 
 function shapeOf(schema: z.core.$ZodType, fallback: unknown): Shape {
-  if (schema instanceof z.ZodObject) {
+  if (schema instanceof z.ZodMiniObject) {
     const entries = Object.entries<z.core.$ZodType>(schema.shape);
     return {
       kind: "mapping",
       keys: new Map(entries.map(([key, value]) => [key, shapeOf(value, undefined)])),
     };
   }
-  if (schema instanceof z.ZodArray) return { kind: "list", item: shapeOf(schema.element, undefined) };
-  if (schema instanceof z.ZodDefault) return shapeOf(schema.unwrap(), schema.def.defaultValue);
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault)
-    return shapeOf(schema.unwrap(), fallback);
-  if (schema instanceof z.ZodPipe) return shapeOf(schema.in, fallback);
+  if (schema instanceof z.ZodMiniArray) return { kind: "list", item: shapeOf(schema.def.element, undefined) };
+  if (schema instanceof z.ZodMiniDefault) return shapeOf(schema.def.innerType, schema.def.defaultValue);
+  if (schema instanceof z.ZodMiniOptional || schema instanceof z.ZodMiniPrefault)
+    return shapeOf(schema.def.innerType, fallback);
+  if (schema instanceof z.ZodMiniPipe) return shapeOf(schema.def.in, fallback);
   return scalarShape(schema, fallback);
 }
 
 function scalarShape(schema: z.core.$ZodType, fallback: unknown): ScalarShape {
   const secrecy = secrecyOf.get(schema) ?? "open";
-  const base = { kind: "scalar", secrecy, fallback, range: null } as const;
-  if (schema instanceof z.ZodNumber) {
-    const range = { min: schema.minValue ?? -Infinity, max: schema.maxValue ?? Infinity };
-    return { ...base, type: "number", range };
-  }
-  if (schema instanceof z.ZodBoolean) return { ...base, type: "boolean" };
-  if (schema instanceof z.ZodUnion) return { ...base, type: "size" };
-  assert(schema instanceof z.ZodString || schema instanceof z.ZodEnum, "every schema has a shape");
+  const range = rangeOf.get(schema) ?? null;
+  const base = { kind: "scalar", secrecy, fallback, range } as const;
+  if (schema instanceof z.ZodMiniNumber) return { ...base, type: "number" };
+  if (schema instanceof z.ZodMiniBoolean) return { ...base, type: "boolean" };
+  if (schema instanceof z.ZodMiniUnion) return { ...base, type: "size" };
+  assert(schema instanceof z.ZodMiniString || schema instanceof z.ZodMiniEnum, "every schema has a shape");
   return { ...base, type: "string" };
 }

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import * as z from "zod/mini";
 
 import { parseBaseUrl, parseProxyUrl } from "./base-url.ts";
 import {
@@ -32,21 +32,35 @@ export type Secrecy = "hidden" | "url";
 /** Schemas whose values are or may hold secrets. */
 export const secrecyOf = new WeakMap<z.core.$ZodType, Secrecy>();
 
-function secret<T extends z.ZodType>(schema: T, secrecy: Secrecy = "hidden"): T {
+function secret<T extends z.ZodMiniType>(schema: T, secrecy: Secrecy = "hidden"): T {
   secrecyOf.set(schema, secrecy);
   return schema;
 }
 
-function integer(min: number, max: number, note = ""): z.ZodInt {
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Schemas of numbers, and what they allow. */
+export const rangeOf = new WeakMap<z.core.$ZodType, Range>();
+
+function ranged<T extends z.ZodMiniNumber>(number: T, { min, max }: Range, error: string): T {
+  const schema = number.check(z.minimum(min, { error }), z.maximum(max, { error }));
+  rangeOf.set(schema, { min, max });
+  return schema;
+}
+
+function integer(min: number, max: number, note = "") {
   const error = `an integer from ${min} to ${max}${note}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
+  return ranged(z.int({ error }), { min, max }, error);
 }
 
 const seconds = (min: number, max: number) => integer(min, max, " (seconds)");
 
-function decimal(min: number, max: number): z.ZodNumber {
+function decimal(min: number, max: number) {
   const error = `a number from ${min} to ${max}`;
-  return z.number({ error }).min(min, { error }).max(max, { error });
+  return ranged(z.number({ error }), { min, max }, error);
 }
 
 const flag = () => z.boolean({ error: "true or false" });
@@ -56,19 +70,37 @@ function choice<const T extends readonly string[]>(values: T) {
 }
 
 /** A string that keeps to a rule; `kind` is expected where there is no string at all. */
-function text(kind: string, rule: Rule): z.ZodString {
-  return z.string({ error: kind }).superRefine((value, context) => {
-    const expected = rule(value);
-    if (expected !== null) context.addIssue({ code: "custom", message: expected });
-  });
+function text(kind: string, rule: Rule) {
+  return z.string({ error: kind }).check(
+    z.superRefine((value: string, context) => {
+      const expected = rule(value);
+      if (expected !== null) context.addIssue({ code: "custom", message: expected });
+    }),
+  );
 }
 
 function block<T extends z.core.$ZodShape>(shape: T) {
   return z.strictObject(shape, { error: "a mapping (keys with values)" });
 }
 
-function list<T extends z.ZodType>(item: T) {
+function list<T extends z.ZodMiniType>(item: T) {
   return z.array(item, { error: "a list (items beginning with -)" });
+}
+
+/** A list that is not empty; `what` is one of its items. */
+function some<T extends z.ZodMiniType>(what: string, item: T) {
+  return list(item).check(z.minLength(1, { error: `at least one ${what}` }));
+}
+
+const defaulted = z._default;
+
+/** A mapping that may be left out: each of its keys then has its default. */
+function section<T extends z.core.$ZodShape>(shape: T) {
+  return leftOut(block(shape));
+}
+
+function leftOut<T extends z.core.$ZodShape>(mapping: z.ZodMiniObject<T, z.core.$strict>) {
+  return z.prefault(mapping, {} as z.input<typeof mapping>);
 }
 
 const name = () => text("a name", nameRule);
@@ -87,12 +119,13 @@ function parseSize(value: number | string): number | null {
 
 function size(min: number, max: number) {
   const error = `a size from ${sizeText(min)} to ${sizeText(max)}: bytes, or a number with KB, MB or GB (1 KB = 1024 bytes)`;
-  return z.union([z.number(), z.string()], { error }).transform((value, context) => {
+  const bytesOf = z.transform((value: number | string, context) => {
     const bytes = parseSize(value);
     if (bytes !== null && Number.isInteger(bytes) && bytes >= min && bytes <= max) return bytes;
-    context.addIssue({ code: "custom", message: error });
+    context.issues.push({ code: "custom", message: error, input: value });
     return z.NEVER;
   });
+  return z.pipe(z.union([z.number(), z.string()], { error }), bytesOf);
 }
 
 function sizeText(bytes: number): string {
@@ -102,77 +135,77 @@ function sizeText(bytes: number): string {
 
 /** What every listening socket has. */
 const listenerKeys = (defaultPort: number) => ({
-  port: integer(0, 65535, " (0 = any free port)").default(defaultPort),
-  address: text("an IPv4 or IPv6 address", addressRule).default("0.0.0.0"),
+  port: defaulted(integer(0, 65535, " (0 = any free port)"), defaultPort),
+  address: defaulted(text("an IPv4 or IPv6 address", addressRule), "0.0.0.0"),
   // A complete request head must arrive within it, and a body must not pause for longer.
-  timeout: block({ connect: seconds(1, 120).default(10) }).prefault({}),
+  timeout: section({ connect: defaulted(seconds(1, 120), 10) }),
 });
 
 export const ratelimitSchema = block({
-  enabled: flag().default(false),
+  enabled: defaulted(flag(), false),
   // Sustained requests per second of one client address, and how many of them may come at once.
-  per_second: integer(1, 10_000).default(100),
-  burst: integer(1, 20_000).default(200),
+  per_second: defaulted(integer(1, 10_000), 100),
+  burst: defaulted(integer(1, 20_000), 200),
   // Client addresses that are told apart at a time.
-  clients: integer(1024, 1_048_576).default(65_536),
+  clients: defaulted(integer(1024, 1_048_576), 65_536),
 });
 
 /** What one forward takes from clients. */
 const limitsSchema = block({
-  header_bytes: size(KB, MB).default(32 * KB),
-  headers: integer(10, 2000).default(200),
-  connections: integer(1, 1_000_000).default(10_000),
+  header_bytes: defaulted(size(KB, MB), 32 * KB),
+  headers: defaulted(integer(10, 2000), 200),
+  connections: defaulted(integer(1, 1_000_000), 10_000),
   // Requests let in and not answered; without the key as many as come.
-  in_flight: integer(1, 1_000_000).optional(),
-  idle: seconds(1, 3600).default(75),
-  write_stall: seconds(1, 3600).default(60),
+  in_flight: z.optional(integer(1, 1_000_000)),
+  idle: defaulted(seconds(1, 3600), 75),
+  write_stall: defaulted(seconds(1, 3600), 60),
 });
 
 export const forwardSchema = block({
   name: name(),
   ...listenerKeys(3000),
   // One of the two is required; `default_group` is the older word.
-  upstream_group: name().optional(),
-  default_group: name().optional(),
-  ratelimit: ratelimitSchema.prefault({}),
+  upstream_group: z.optional(name()),
+  default_group: z.optional(name()),
+  ratelimit: leftOut(ratelimitSchema),
   // Peers whose word on who the client is counts.
-  trusted_proxies: list(text("an address or network", networkRule)).default([]),
-  forwarded: flag().default(false),
-  max_body_size: size(KB, 2 * GB).default(128 * MB),
-  limits: limitsSchema.prefault({}),
+  trusted_proxies: defaulted(list(text("an address or network", networkRule)), []),
+  forwarded: defaulted(flag(), false),
+  max_body_size: defaulted(size(KB, 2 * GB), 128 * MB),
+  limits: leftOut(limitsSchema),
 });
 
 export const adminSchema = block(listenerKeys(9000));
 
 const accessLogSchema = block({
-  enabled: flag().default(false),
-  path: text("a string", logPathRule).default("stdout"),
-  format: choice(["json", "text"]).default("json"),
+  enabled: defaulted(flag(), false),
+  path: defaulted(text("a string", logPathRule), "stdout"),
+  format: defaulted(choice(["json", "text"]), "json"),
   // Whether the query is in it; values that look like secrets never are.
-  query: flag().default(false),
+  query: defaulted(flag(), false),
 });
 
 const headerOperationSchema = block({
   // insert = only if absent, replace = set, remove = drop every one of that name.
   op: choice(["insert", "replace", "remove"]),
   key: text("a header name", headerKeyRule),
-  value: secret(text("a string", headerValueRule)).optional(),
+  value: z.optional(secret(text("a string", headerValueRule))),
 });
 
 const authSchema = block({
-  type: choice(["bearer", "basic", "none"]).default("none"),
-  token: secret(text("a string", credentialRule)).optional(),
-  username: secret(text("a string", usernameRule)).optional(),
-  password: secret(text("a string", credentialRule)).optional(),
+  type: defaulted(choice(["bearer", "basic", "none"]), "none"),
+  token: z.optional(secret(text("a string", credentialRule))),
+  username: z.optional(secret(text("a string", usernameRule))),
+  password: z.optional(secret(text("a string", credentialRule))),
 });
 
 const breakerSchema = block({
   // Failure rate from which it opens, once `min_requests` calls lie in the window.
-  threshold: decimal(0.01, 1).default(0.5),
-  cooldown: seconds(1, 3600).default(30),
-  min_requests: integer(1, 10_000).default(5),
-  window: seconds(1, 3600).default(30),
-  half_open_requests: integer(1, 16).default(1),
+  threshold: defaulted(decimal(0.01, 1), 0.5),
+  cooldown: defaulted(seconds(1, 3600), 30),
+  min_requests: defaulted(integer(1, 10_000), 5),
+  window: defaulted(seconds(1, 3600), 30),
+  half_open_requests: defaulted(integer(1, 16), 1),
 });
 
 const baseUrlRule: Rule = (value) => {
@@ -183,12 +216,12 @@ const baseUrlRule: Rule = (value) => {
 const upstreamSchema = block({
   name: name(),
   url: secret(text("an http:// or https:// URL", baseUrlRule), "url"),
-  auth: authSchema.prefault({}),
-  headers: list(headerOperationSchema).default([]),
+  auth: leftOut(authSchema),
+  headers: defaulted(list(headerOperationSchema), []),
   // Without the key as many requests as come.
-  max_in_flight: integer(1, 1_000_000).optional(),
+  max_in_flight: z.optional(integer(1, 1_000_000)),
   // Without the block there is no breaker.
-  breaker: breakerSchema.optional(),
+  breaker: z.optional(breakerSchema),
 });
 
 /** An empty URL is let pass here: it is what an unset variable gives while the proxy is off. */
@@ -200,52 +233,50 @@ const proxyUrlRule: Rule = (value) => {
 const transports = ["auto", "fetch", "socket"] as const;
 
 const clientSchema = block({
-  agent: text("a string", agentRule).default("LLMProxy/1.0"),
+  agent: defaulted(text("a string", agentRule), "LLMProxy/1.0"),
   // Sockets of each worker's own, or Bun's HTTP client. `auto`: sockets for http:// without an outbound proxy.
-  transport: choice(transports).default("auto"),
+  transport: defaulted(choice(transports), "auto"),
   // Unused connections that are kept, for each worker and origin.
-  max_idle: integer(0, 100_000).default(256),
-  keepalive: integer(0, 600, " (seconds; 0 = no connection is reused)").default(60),
-  stream: flag().default(true),
-  timeout: block({
-    connect: seconds(1, 120).default(10),
-    request: seconds(1, 1200).default(300),
-    idle: seconds(5, 1800).default(60),
-  }).prefault({}),
-  retry: block({
-    enabled: flag().default(false),
-    attempts: integer(1, 100).default(3),
-    initial: integer(100, 10_000, " (milliseconds)").default(500),
+  max_idle: defaulted(integer(0, 100_000), 256),
+  keepalive: defaulted(integer(0, 600, " (seconds; 0 = no connection is reused)"), 60),
+  stream: defaulted(flag(), true),
+  timeout: section({
+    connect: defaulted(seconds(1, 120), 10),
+    request: defaulted(seconds(1, 1200), 300),
+    idle: defaulted(seconds(5, 1800), 60),
+  }),
+  retry: section({
+    enabled: defaulted(flag(), false),
+    attempts: defaulted(integer(1, 100), 3),
+    initial: defaulted(integer(100, 10_000, " (milliseconds)"), 500),
     // Retries may be at most this share of the requests of the last 10 s, with a floor of 10 retries.
-    budget: decimal(0, 1).default(0.2),
-  }).prefault({}),
-  proxy: block({
-    enabled: flag().default(false),
-    url: secret(text("a string", proxyUrlRule)).optional(),
-  }).prefault({}),
+    budget: defaulted(decimal(0, 1), 0.2),
+  }),
+  proxy: section({
+    enabled: defaulted(flag(), false),
+    url: z.optional(secret(text("a string", proxyUrlRule))),
+  }),
 });
 
 const strategies = ["roundrobin", "weighted_roundrobin", "random", "response_aware", "failover"] as const;
 
 const groupSchema = block({
   name: name(),
-  upstreams: list(block({ name: name(), weight: integer(1, 65_535).default(1) })).min(1, {
-    error: "at least one upstream",
-  }),
-  balance: block({ strategy: choice(strategies).default("roundrobin") }).prefault({}),
-  http_client: clientSchema.prefault({}),
+  upstreams: some("upstream", block({ name: name(), weight: defaulted(integer(1, 65_535), 1) })),
+  balance: section({ strategy: defaulted(choice(strategies), "roundrobin") }),
+  http_client: leftOut(clientSchema),
 });
 
 export const configSchema = block({
   http_server: block({
-    forwards: list(forwardSchema).min(1, { error: "at least one forward" }),
-    admin: adminSchema.prefault({}),
-    access_log: accessLogSchema.prefault({}),
+    forwards: some("forward", forwardSchema),
+    admin: leftOut(adminSchema),
+    access_log: leftOut(accessLogSchema),
     // Request bodies held by the whole process; without the key a quarter of the memory, at most 1 GB.
-    max_buffered_bytes: size(16 * MB, 1024 * GB).optional(),
+    max_buffered_bytes: z.optional(size(16 * MB, 1024 * GB)),
   }),
-  upstreams: list(upstreamSchema).min(1, { error: "at least one upstream" }),
-  upstream_groups: list(groupSchema).min(1, { error: "at least one group" }),
+  upstreams: some("upstream", upstreamSchema),
+  upstream_groups: some("group", groupSchema),
 });
 
 /** A valid configuration with its defaults filled in; names, seconds and references as in the file. */
