@@ -1,27 +1,16 @@
 // Makes dist/llmproxyd, a self-contained executable for this machine.
-import { $ } from "bun";
+import { join } from "node:path";
 
-const root = new URL("..", import.meta.url).pathname;
-// A tree without git (an unpacked archive) builds too.
-const commit =
-  (await $`git -C ${root} rev-parse --short=12 HEAD`.quiet().nothrow().text()).trim() || "unknown";
+import { currentCommit } from "./release/commit.ts";
+import { compile } from "./release/compile.ts";
 
-const result = await Bun.build({
-  entrypoints: [`${root}src/main.ts`, `${root}src/worker.ts`],
-  minify: true,
-  sourcemap: "linked",
-  bytecode: true,
-  format: "esm",
-  define: { BUILD_COMMIT: JSON.stringify(commit) },
-  compile: {
-    outfile: `${root}dist/llmproxyd`,
-    // What lies in the current directory is none of the binary's business.
-    autoloadDotenv: false,
-    autoloadBunfig: false,
-  },
-});
-if (!result.success) {
-  for (const message of result.logs) console.error(message);
+const root = join(import.meta.dir, "..");
+process.chdir(root);
+const { name } = await currentCommit();
+try {
+  await compile({ root, outfile: join(root, "dist/llmproxyd"), commit: name });
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
   process.exit(1);
 }
 console.log("dist/llmproxyd");

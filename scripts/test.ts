@@ -16,7 +16,8 @@ function changedMs(path: string): number {
 /** True when the binary is missing or older than a source. A directory changes when a file in it is removed. */
 function isStale(): boolean {
   const sources = [...new Glob("src/**").scanSync({ cwd: root, onlyFiles: false }), "src"];
-  sources.push("scripts/build.ts", "package.json", "package-lock.json", "tsconfig.json");
+  sources.push("scripts/build.ts", "scripts/release/compile.ts", "scripts/release/commit.ts");
+  sources.push("package.json", "package-lock.json", "tsconfig.json");
   const builtMs = changedMs("dist/llmproxyd");
   return sources.some((path) => changedMs(path) >= builtMs);
 }

@@ -20,6 +20,8 @@ export async function compile(options: CompileOptions): Promise<void> {
     minify: true,
     sourcemap: "linked",
     bytecode: true,
+    // What the first moments of the process and its threads do not need is not read for them.
+    splitting: true,
     format: "esm",
     define: { BUILD_COMMIT: JSON.stringify(commit) },
     compile: {

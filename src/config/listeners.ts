@@ -1,4 +1,4 @@
-import { isIPv4 } from "node:net";
+import { ipVersion } from "../shared/ip-address.ts";
 
 /** An address and port to listen on. */
 export interface Listener {
@@ -34,7 +34,7 @@ export class ListenerTable<T> {
     const other = port.byAddress.get(address) ?? port.byAddress.get("::") ?? overlapByFamily(address, port);
     if (!port.byAddress.has(address)) port.byAddress.set(address, item);
     port.first ??= item;
-    if (isIPv4(address)) port.firstIPv4 ??= item;
+    if (ipVersion(address) === 4) port.firstIPv4 ??= item;
     return other;
   }
 }
@@ -42,7 +42,7 @@ export class ListenerTable<T> {
 function overlapByFamily<T>(address: string, port: Port<T>): T | undefined {
   if (address === "::") return port.first;
   if (address === "0.0.0.0") return port.firstIPv4;
-  return isIPv4(address) ? port.byAddress.get("0.0.0.0") : undefined;
+  return ipVersion(address) === 4 ? port.byAddress.get("0.0.0.0") : undefined;
 }
 
 /**
@@ -50,7 +50,7 @@ function overlapByFamily<T>(address: string, port: Port<T>): T | undefined {
  * https://www.rfc-editor.org/rfc/rfc5952
  */
 function normalAddress(address: string): string {
-  if (isIPv4(address)) return address;
+  if (ipVersion(address) === 4) return address;
   const [plain = "", zone] = address.split("%", 2);
   const short = new URL(`http://[${plain}]`).hostname.slice(1, -1);
   const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short);

@@ -1,6 +1,4 @@
-import { isIP } from "node:net";
-
-import { parseNetwork } from "../shared/ip-address.ts";
+import { ipVersion, parseNetwork } from "../shared/ip-address.ts";
 
 /**
  * Rules for strings. Each takes a value (after secrets were put in) and gives null when it is allowed, else
@@ -84,7 +82,7 @@ export const logPathRule: Rule = (text) =>
 
 /** An address to bind: names are not looked up, so that what is bound never depends on a resolver. */
 export const addressRule: Rule = (text) =>
-  isIP(text) === 0 ? "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1 (no brackets)" : null;
+  ipVersion(text) === 0 ? "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1 (no brackets)" : null;
 
 /** Peers to trust: a single address, or a network in CIDR notation with nothing set beyond its length. */
 export const networkRule: Rule = (text) =>

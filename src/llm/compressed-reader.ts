@@ -1,7 +1,8 @@
 import { Carry } from "./carry.ts";
+import { isKnownCoding } from "./codecs.ts";
 import type { ResponseFacts } from "./response-facts.ts";
 import type { ResponseReader, Verdict } from "./response-reader.ts";
-import { isKnownCoding, unpackAll, Unpacker } from "./unpacker.ts";
+import { unpackAll, Unpacker } from "./unpacker.ts";
 
 /** A packed body up to this size is unpacked when it is all there, on the thread: well under a millisecond. */
 const SMALL_BYTES_MAX = 32 * 1024;

@@ -1,7 +1,7 @@
+import { codingOf } from "./codecs.ts";
 import { CompressedReader } from "./compressed-reader.ts";
 import type { ResponseFacts } from "./response-facts.ts";
 import { type ResponseHead, type ResponseListener, ResponseReader, type Verdict } from "./response-reader.ts";
-import { codingOf } from "./unpacker.ts";
 
 /** Watches a response beside its way to the client, in clear text or compressed. */
 export interface ResponseWatch {

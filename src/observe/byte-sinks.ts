@@ -1,5 +1,4 @@
 import { constants, fstatSync, openSync, write, writeSync } from "node:fs";
-import { isatty } from "node:tty";
 
 /** Somewhere to write to that may be slow, full or gone. Never blocks the thread and never throws. */
 export interface ByteSink {
@@ -15,7 +14,7 @@ export function sinkOf(fd: number): ByteSink {
   try {
     const stat = fstatSync(fd);
     if (stat.isFIFO() || stat.isSocket()) return new StreamSink(unblocked(fd) ?? fd);
-    if (!isatty(fd)) return new FileSink(fd);
+    if (!stat.isCharacterDevice() || !isTerminal(fd)) return new FileSink(fd);
     const terminal = unblocked(fd);
     return terminal === null ? new FileSink(fd) : new TerminalSink(terminal);
   } catch {
@@ -120,4 +119,9 @@ class TerminalSink implements ByteSink {
     }
     return written;
   }
+}
+
+/** The module is loaded only where it could be one: it takes megabytes. */
+function isTerminal(fd: number): boolean {
+  return process.getBuiltinModule("node:tty").isatty(fd);
 }

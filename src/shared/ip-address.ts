@@ -28,6 +28,15 @@ export function parseIpAddress(text: string): IpAddress | null {
   return value < 0 ? null : { w0: 0, w1: 0, w2: MAPPED, w3: value };
 }
 
+/**
+ * Tells an IPv4 address (4) and an IPv6 address (6, with or without a zone) from any other text (0). What `isIP` of
+ * `node:net` does, whose module takes two milliseconds and five megabytes to load.
+ */
+export function ipVersion(text: string): 0 | 4 | 6 {
+  if (!text.includes(":")) return parseIPv4(text) < 0 ? 0 : 4;
+  return parseIPv6(text.replace(/%[^%]+$/, "")) === null ? 0 : 6;
+}
+
 /** Reads `10.0.0.0/8`, `2001:db8::/32`, or a single address. Null: it is none, or has bits beyond its length. */
 export function parseNetwork(text: string): Network | null {
   const slash = text.indexOf("/");

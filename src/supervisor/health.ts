@@ -1,10 +1,9 @@
-import { isIPv6 } from "node:net";
-
 import type { HealthOptions } from "../cli.ts";
 import { configBytesMax, type Environment, parseConfig } from "../config/load.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { isMapping } from "../config/tree.ts";
 import { parseYaml } from "../config/yaml.ts";
+import { ipVersion } from "../shared/ip-address.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:9000/health";
 const TIME_LIMIT_MS = 3_000;
@@ -93,7 +92,7 @@ function adminKeys(text: string): { readonly admin: unknown } | null {
 /** The host to ask for a listener: one that takes every address is there on the loopback address too. */
 function reachable(address: string): string {
   if (/^[0:]+$/.test(address)) return "[::1]";
-  if (isIPv6(address)) return `[${address}]`;
+  if (ipVersion(address) === 6) return `[${address}]`;
   return address === "0.0.0.0" ? "127.0.0.1" : address;
 }
 

@@ -12,9 +12,8 @@ import { type Level, log, setLog } from "../observe/log.ts";
 import { processSamples } from "../observe/process-samples.ts";
 import { joinPath } from "../proxy/target.ts";
 import { nowMs } from "../shared/clock.ts";
-import { type Demo, startDemo } from "./demo.ts";
+import type { Demo } from "./demo.ts";
 import { connectionsMax } from "./environment.ts";
-import { health } from "./health.ts";
 import { Logs } from "./logs.ts";
 import { findServiceManager, type ServiceManager } from "./sd-notify.ts";
 import { onHangUp, onReopen, stopSignal } from "./signals.ts";
@@ -38,7 +37,7 @@ export async function main(args: readonly string[], workerUrl: URL): Promise<num
       process.stdout.write(`${versionText()}\n`);
       return 0;
     case "health":
-      return health(command.options, process.env);
+      return (await import("./health.ts")).health(command.options, process.env);
     case "usage-error":
       process.stderr.write(command.text);
       return 2;
@@ -59,7 +58,8 @@ async function run(options: RunOptions, workerUrl: URL): Promise<number> {
 }
 
 async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: Level): Promise<number> {
-  const demo = options.demo ? startDemo() : null;
+  // Loaded where it is asked for: it takes time and memory at every start.
+  const demo = options.demo ? (await import("./demo.ts")).startDemo() : null;
   const loaded = demo?.loaded ?? loadConfig(options.configFile, process.env);
   if (!loaded.ok) return reportErrors(loaded, options.configFile);
   for (const warning of loaded.warnings) log("warn", formatProblem(warning));

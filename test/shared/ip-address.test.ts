@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import {
   contains,
   type IpAddress,
+  ipVersion,
   isHostAddress,
   isIPv4Address,
   parseIpAddress,
@@ -70,13 +71,20 @@ describe("an address", () => {
         let text = "";
         for (let length = 1 + random.below(16); length > 0; length--)
           text += pieces[random.below(pieces.length)]!;
-        const known = isIP(text) !== 0;
+        const version = isIP(text);
+        if (ipVersion(text) !== version) throw new Error(`${text} is of version ${version}`);
+        const known = version !== 0;
         if (known) addresses++;
         if ((parseIpAddress(text) !== null) !== known)
           throw new Error(`${text} is ${known ? "one" : "none"}`);
       }
       expect(addresses).toBeGreaterThan(100);
     });
+  });
+
+  test("may have a zone where it is IPv6", () => {
+    for (const text of ["fe80::1%eth0", "fe80::1%", "%eth0", "10.0.0.1%eth0", "::1%a%b"])
+      expect(ipVersion(text), text).toBe(isIP(text) as 0 | 4 | 6);
   });
 
   test.each(["10.0.0.1", "::1", "fe80::1", "2001:db8::1", "223.255.255.255", "255.255.255.255"])(

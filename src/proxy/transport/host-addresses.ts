@@ -1,5 +1,4 @@
-import { lookup } from "node:dns";
-import { isIP } from "node:net";
+import { ipVersion } from "../../shared/ip-address.ts";
 
 /** How long the addresses of a name are used before it is looked up again. */
 const FRESH_MS = 30_000;
@@ -16,11 +15,16 @@ export type Resolver = (
   onResult: (found: readonly string[] | { code: string }) => void,
 ) => void;
 
-/** The resolver of the system, as it knows /etc/hosts and whatever else this machine asks for names. */
-const systemResolver: Resolver = (hostname, onResult) =>
+/**
+ * The resolver of the system, as it knows /etc/hosts and whatever else this machine asks for names. Its module is
+ * loaded with the first name: it takes megabytes in every worker.
+ */
+const systemResolver: Resolver = (hostname, onResult) => {
+  const { lookup } = process.getBuiltinModule("node:dns");
   lookup(hostname, { all: true, order: "verbatim" }, (error, found) =>
     onResult(error === null ? found.map(({ address }) => address) : { code: error.code ?? "" }),
   );
+};
 
 /** The addresses of one host, in the order in which to try them. */
 export class HostAddresses {
@@ -39,7 +43,7 @@ export class HostAddresses {
     this.hostname = hostname;
     this.resolve = resolve;
     this.freshMs = freshMs;
-    const isAddress = isIP(hostname) !== 0;
+    const isAddress = ipVersion(hostname) !== 0;
     this.addresses = isAddress ? [hostname] : [];
     this.expiresMs = isAddress ? Number.POSITIVE_INFINITY : 0;
   }
@@ -90,9 +94,9 @@ export class HostAddresses {
  * is broken for one kind costs one step. https://www.rfc-editor.org/rfc/rfc8305#section-4
  */
 export function interleave(addresses: readonly string[]): string[] {
-  const kind = isIP(addresses[0] ?? "");
-  const same = addresses.filter((address) => isIP(address) === kind);
-  const other = addresses.filter((address) => isIP(address) !== kind);
+  const kind = ipVersion(addresses[0] ?? "");
+  const same = addresses.filter((address) => ipVersion(address) === kind);
+  const other = addresses.filter((address) => ipVersion(address) !== kind);
   const mixed: string[] = [];
   for (let i = 0; i < Math.max(same.length, other.length); i++)
     mixed.push(...same.slice(i, i + 1), ...other.slice(i, i + 1));

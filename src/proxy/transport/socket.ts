@@ -1,6 +1,5 @@
-import { isIP } from "node:net";
-
 import type { ClientPlan } from "../../config/plan.ts";
+import { ipVersion } from "../../shared/ip-address.ts";
 import { HostAddresses } from "./host-addresses.ts";
 import { SocketCall } from "./socket-call.ts";
 import type { Call, Transport, UpstreamRequest } from "./transport.ts";
@@ -45,7 +44,7 @@ function makePool(origin: string, client: ClientPlan): UpstreamPool {
   const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
   const isTls = protocol === "https:";
   // A certificate is checked against the name that was asked for; an address is none (RFC 6066 3).
-  const name = isIP(bare) === 0 ? { serverName: bare } : {};
+  const name = ipVersion(bare) === 0 ? { serverName: bare } : {};
   const tls = isTls ? { ...name, rejectUnauthorized: true } : null;
   const target = {
     addresses: new HostAddresses(bare),
