@@ -12,9 +12,14 @@ const text = readFileSync(path, "utf8");
 const directory = mkdtempSync(join(tmpdir(), "llmproxy-unit-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+/** All values of a key that may stand several times. */
+function valuesOf(key: string): string[] {
+  return [...text.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].map((match) => match[1]!);
+}
+
 /** The last value of a key; later ones replace earlier ones. */
 function valueOf(key: string): string | undefined {
-  return [...text.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].at(-1)?.[1];
+  return valuesOf(key).at(-1);
 }
 
 describe("the unit", () => {
@@ -36,6 +41,17 @@ describe("the unit", () => {
       Restart: "on-failure",
       LimitNOFILE: "65536",
     });
+  });
+
+  test("reloads what is valid only: the configuration is checked before the signal is sent", () => {
+    const [check, signal, ...more] = valuesOf("ExecReload");
+    const [program, ...args] = check!.split(" ");
+    expect(program).toBe(valueOf("ExecStart")!.split(" ")[0]);
+    const command = parseCommandLine(args);
+    if (command.kind !== "run") throw new Error(JSON.stringify(command));
+    expect(command.options).toMatchObject({ test: true, configFile: "/etc/llmproxyd/config.yaml" });
+    expect(signal).toBe("/bin/kill -HUP $MAINPID");
+    expect(more).toEqual([]);
   });
 
   test("lets JavaScript be compiled, and lets it speak to systemd", () => {
