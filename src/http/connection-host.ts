@@ -3,13 +3,15 @@ import type { Connection } from "./connection.ts";
 import type { BodyBytes, Exchange, HeaderList } from "./exchange.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 
-/** What a connection needs from its server. */
+/** What a connection needs from its server. The settings among it can change between two requests. */
 export interface ConnectionHost {
   readonly headQueue: DeadlineQueue;
   readonly stallQueue: DeadlineQueue;
   readonly writeQueue: DeadlineQueue;
   readonly idleQueue: DeadlineQueue;
   readonly lingerQueue: DeadlineQueue;
+  /** For connections at rest when the server stops. */
+  readonly graceQueue: DeadlineQueue;
   readonly headBytesMax: number;
   readonly headersMax: number;
   readonly bodyBytes: BodyBytes;

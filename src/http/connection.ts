@@ -4,7 +4,7 @@ import { Deadline } from "../shared/deadlines.ts";
 import { BodyShare } from "./body-share.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import type { BodyFailure } from "./exchange.ts";
-import { RequestBody } from "./request-body.ts";
+import { NO_BODY, RequestBody } from "./request-body.ts";
 import { endOfHead, NO_REQUEST, parseRequestHead, type RequestHead, startOfHead } from "./request-head.ts";
 import { ServerExchange } from "./server-exchange.ts";
 import { SocketWriter } from "./socket-writer.ts";
@@ -109,6 +109,10 @@ export class Connection {
   retire(): void {
     if (this.state === "idle" && this.input === null) this.onEnd();
   }
+  /** As the server stops: one at rest may still bring a request, but not for long. */
+  retireSoon(): void {
+    if (this.state === "idle" && this.input === null) this.deadline.arm(this.host.graceQueue);
+  }
 
   destroy(): void {
     this.socket.terminate();
@@ -176,7 +180,7 @@ export class Connection {
 
   readBody(bytesMax: number): Promise<Uint8Array | BodyFailure> | Uint8Array | BodyFailure {
     const head = this.exchange!.head;
-    if (this.bodyState === "none") return EMPTY;
+    if (this.bodyState === "none") return NO_BODY;
     if (head.contentLength > bytesMax) return "too-large";
     const whole = this.takeWholeBody(head.contentLength);
     if (whole !== null) return this.memory.take(whole.length) ? whole : "no-room";
@@ -266,10 +270,10 @@ export class Connection {
   private next(): void {
     this.state = "idle";
     this.served = true;
-    if (this.host.stopping && this.input === null) return this.linger();
     this.resume();
     if (this.input === null) {
-      this.deadline.arm(this.host.idleQueue);
+      // Its answer has promised to keep it, so a request may be on its way though the server stops.
+      this.deadline.arm(this.host.stopping ? this.host.graceQueue : this.host.idleQueue);
       this.host.idle.add(this);
     }
     // In a turn of its own: a client that pipelines must not grow the stack, nor starve others.
@@ -294,5 +298,3 @@ export class Connection {
     this.socket.resume();
   }
 }
-
-const EMPTY = new Uint8Array(0);

@@ -81,11 +81,8 @@ export interface BodyBytes {
   giveBack(bytes: number): void;
 }
 
-/** Settings of one listening server; times in milliseconds. */
-export interface ServerOptions {
-  readonly address: string;
-  /** 0 = any free port. */
-  readonly port: number;
+/** How one listening server serves; times in milliseconds. */
+export interface ServerSettings {
   /** From the connection (or, on a kept connection, the first byte) to the end of the request head. */
   readonly headTimeoutMs: number;
   /** Longest pause while a body is being sent. */
@@ -107,11 +104,21 @@ export interface ServerOptions {
   readonly errorBody: (status: number, message: string) => { headers: HeaderList; body: Uint8Array };
 }
 
+/** Where a server listens, and how it serves. */
+export interface ServerOptions extends ServerSettings {
+  readonly address: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
 export interface HttpServer {
   readonly port: number;
+  /** Serves by other settings from the next request of each connection on. The socket is not touched. */
+  update(settings: ServerSettings): void;
   /**
-   * Stops accepting; connections at rest close, requests in progress go on, with `Connection: close`. Settles when
-   * the last connection is closed.
+   * Stops accepting; requests in progress go on, and their answers say `Connection: close`. A connection at rest may
+   * just have a request on its way, so it is closed only after a second of further rest. Settles when the last
+   * connection is closed.
    */
   stop(): Promise<void>;
   /** Closes every connection at once. */

@@ -2,6 +2,9 @@ import { BodyBuffer } from "./body-buffer.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { BodyBytes, BodyFailure } from "./exchange.ts";
 
+/** The body of a request that has none. */
+export const NO_BODY = new Uint8Array(0);
+
 /** A request body on its way in: takes what arrives, and settles with the whole of it or with why not. */
 export class RequestBody {
   readonly whole: Promise<Uint8Array | BodyFailure>;

@@ -3,12 +3,15 @@ import type { Socket } from "bun";
 import { deadlineQueue } from "../shared/deadlines.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import { Connection } from "./connection.ts";
-import type { BodyBytes, HttpServer, ServerOptions } from "./exchange.ts";
+import type { BodyBytes, HttpServer, ServerOptions, ServerSettings } from "./exchange.ts";
 import { IdleConnections } from "./idle-connections.ts";
 import { HEADERS_MAX } from "./request-head.ts";
+import { turnAway } from "./turn-away.ts";
 
 /** How long a connection is read from after our side is closed. */
 const LINGER_MS = 2_000;
+/** How long a connection may rest once the server stops. A request on its way at that moment arrives within it. */
+const GRACE_MS = 1_000;
 /** A request head, request line included, is at most this large, unless another bound is set. */
 const HEAD_BYTES_MAX = 32_768;
 const UNBOUNDED: BodyBytes = { take: () => true, giveBack() {} };
@@ -24,27 +27,22 @@ const UNBOUNDED: BodyBytes = { take: () => true, giveBack() {} };
 export function listen(options: ServerOptions): HttpServer {
   const connections = new Set<Connection>();
   const stopped = Promise.withResolvers<void>();
-  let stopping = false;
-  const host: ConnectionHost = {
-    headQueue: deadlineQueue(options.headTimeoutMs),
-    stallQueue: deadlineQueue(options.stallTimeoutMs),
-    writeQueue: deadlineQueue(options.writeTimeoutMs),
-    idleQueue: deadlineQueue(options.idleTimeoutMs),
+  let door = options.door;
+  let listening = true;
+  const host: ConnectionHost & { stopping: boolean } = {
+    ...settingsOf(options),
     lingerQueue: deadlineQueue(LINGER_MS),
-    headBytesMax: options.headBytesMax ?? HEAD_BYTES_MAX,
-    headersMax: options.headersMax ?? HEADERS_MAX,
-    bodyBytes: options.bodyBytes ?? UNBOUNDED,
+    graceQueue: deadlineQueue(GRACE_MS),
     idle: new IdleConnections(),
-    get stopping() {
-      return stopping;
-    },
-    onRequest: options.onRequest,
-    errorBody: options.errorBody,
-    forget(connection) {
+    stopping: false,
+    forget(connection: Connection) {
       connections.delete(connection);
-      options.door?.leave();
-      if (stopping && connections.size === 0) stopped.resolve();
+      door?.leave();
+      settle();
     },
+  };
+  const settle = () => {
+    if (!listening && connections.size === 0) stopped.resolve();
   };
   const listener = Bun.listen<Connection>({
     hostname: options.address,
@@ -58,7 +56,7 @@ export function listen(options: ServerOptions): HttpServer {
         const connection = new Connection(socket, host);
         socket.data = connection;
         connections.add(connection);
-        const entry = options.door?.enter(host.idle) ?? "serve";
+        const entry = door?.enter(host.idle) ?? "serve";
         if (entry === "serve") host.idle.add(connection);
         else if (entry === "refuse") connection.refuse(503, "There are too many connections.");
         else connection.destroy();
@@ -70,19 +68,42 @@ export function listen(options: ServerOptions): HttpServer {
       error: (socket) => socket.data.destroy(),
     },
   });
+  const unlisten = () => {
+    listener.stop();
+    listening = false;
+    settle();
+  };
   return {
     port: listener.port,
+    update(settings) {
+      Object.assign(host, settingsOf(settings));
+      door = settings.door;
+    },
     stop() {
-      stopping = true;
-      listener.stop();
-      for (const connection of connections) connection.retire();
-      if (connections.size === 0) stopped.resolve();
+      host.stopping = true;
+      turnAway(listener, unlisten);
+      for (const connection of connections) connection.retireSoon();
       return stopped.promise;
     },
     close() {
-      stopping = true;
-      listener.stop();
+      host.stopping = true;
+      unlisten();
       for (const connection of connections) connection.destroy();
     },
+  };
+}
+
+/** What a connection sees of the settings. */
+function settingsOf(settings: ServerSettings) {
+  return {
+    headQueue: deadlineQueue(settings.headTimeoutMs),
+    stallQueue: deadlineQueue(settings.stallTimeoutMs),
+    writeQueue: deadlineQueue(settings.writeTimeoutMs),
+    idleQueue: deadlineQueue(settings.idleTimeoutMs),
+    headBytesMax: settings.headBytesMax ?? HEAD_BYTES_MAX,
+    headersMax: settings.headersMax ?? HEADERS_MAX,
+    bodyBytes: settings.bodyBytes ?? UNBOUNDED,
+    onRequest: settings.onRequest,
+    errorBody: settings.errorBody,
   };
 }

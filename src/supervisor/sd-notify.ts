@@ -1,4 +1,5 @@
 import { log } from "../observe/log.ts";
+import { openLibc } from "../shared/libc.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -167,53 +168,36 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_NOSIGNAL = 0x4000;
 const CLOCK_MONOTONIC = 1;
-const MUSL_ARCH: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: "x86_64", arm64: "aarch64" };
 
 /**
  * Bun has no datagram sockets of the unix domain, so the C library is asked. It is the one that the process runs
  * on, and so already in memory; a process without a service manager never comes here. Throws when there is none.
  */
 async function openDatagrams(address: Uint8Array): Promise<Datagrams> {
-  const { dlopen } = await import("bun:ffi");
-  const load = (name: string) =>
-    dlopen(name, {
-      socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-      sendto: { args: ["i32", "ptr", "usize", "i32", "ptr", "u32"], returns: "i64" },
-      clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
-      close: { args: ["i32"], returns: "i32" },
-    });
-  const { symbols } = firstOf([`libc.so.6`, `libc.musl-${MUSL_ARCH[process.arch]}.so.1`], load);
-  let socket = symbols.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const libc = await openLibc({
+    socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+    sendto: { args: ["i32", "ptr", "usize", "i32", "ptr", "u32"], returns: "i64" },
+    clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
+    close: { args: ["i32"], returns: "i32" },
+  });
+  let socket = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) throw new Error("no datagram socket of the unix domain could be opened");
   const encoder = new TextEncoder();
   return {
     send(text) {
       if (socket < 0) return false;
       const bytes = encoder.encode(text);
-      const sent = symbols.sendto(socket, bytes, bytes.length, MSG_NOSIGNAL, address, address.length);
+      const sent = libc.sendto(socket, bytes, bytes.length, MSG_NOSIGNAL, address, address.length);
       return sent === BigInt(bytes.length);
     },
     monotonicUs() {
       const seconds = new BigInt64Array(2);
-      symbols.clock_gettime(CLOCK_MONOTONIC, seconds);
+      libc.clock_gettime(CLOCK_MONOTONIC, seconds);
       return seconds[0]! * 1_000_000n + seconds[1]! / 1000n;
     },
     close() {
-      if (socket >= 0) symbols.close(socket);
+      if (socket >= 0) libc.close(socket);
       socket = -1;
     },
   };
-}
-
-/** What `load` gives for the first name that it does not throw for; throws what it threw last. */
-function firstOf<T>(names: readonly string[], load: (name: string) => T): T {
-  let last: unknown;
-  for (const name of names) {
-    try {
-      return load(name);
-    } catch (error) {
-      last = error;
-    }
-  }
-  throw last;
 }

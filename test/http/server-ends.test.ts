@@ -18,6 +18,34 @@ async function exchangeOf(
 
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 
+test("other settings count from the next request of a connection on", async () => {
+  const errorBody = (_: number, message: string) => ({ headers: [], body: bytes(message) });
+  using server = serve((exchange) => exchange.respond(200, [], bytes("before")));
+  const client = await RawClient.send(server.port, request("GET /"));
+  await client.untilAnswers(1);
+  const times = {
+    headTimeoutMs: 20_000,
+    stallTimeoutMs: 20_000,
+    writeTimeoutMs: 20_000,
+    idleTimeoutMs: 20_000,
+  };
+  server.update({
+    ...times,
+    headersMax: 2,
+    onRequest: (exchange) => exchange.respond(200, [], bytes("after")),
+    errorBody,
+  });
+  client.write(request("GET /"));
+  await client.untilAnswers(2);
+  client.write(request("GET /", ["A: 1", "B: 2"]));
+  await client.untilAnswers(3);
+  expect(client.answers().map(({ body }) => body)).toMatchObject([
+    "before",
+    "after",
+    expect.stringContaining("2"),
+  ]);
+});
+
 describe("an answer that breaks off", () => {
   test("in chunks lacks the last one, behind all that was written", async () => {
     using open = await exchangeOf();
@@ -238,6 +266,22 @@ describe("a server that stops", () => {
     await streaming.untilEnd();
     expect(streaming.answers()).toMatchObject([{ body: "before after", complete: true }]);
     await eventually("the server has stopped", () => stopped);
+  });
+
+  test("loses neither a connection that waits to be accepted nor a request on its way", async () => {
+    using server = serve((exchange) => void echo(exchange));
+    const resting = await RawClient.send(server.port, request("GET /first"));
+    await resting.untilAnswers(1);
+    // Set up by the kernel within the call, while the server, in the same thread, cannot have accepted them.
+    const arriving = Array.from({ length: 20 }, () => RawClient.send(server.port, request("GET /new")));
+    const stopped = server.stop();
+    resting.write(request("GET /second"));
+    for (const client of [resting, ...(await Promise.all(arriving))]) {
+      await client.untilEnd();
+      expect(client.answers().at(-1)).toMatchObject({ status: 200, complete: true });
+      expect(field(client.answers().at(-1), "connection")).toBe("close");
+    }
+    await stopped;
   });
 
   test("settles at once when nobody is there", async () => {
