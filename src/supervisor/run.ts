@@ -80,6 +80,8 @@ async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: 
   // Heard from now on: a signal during the start must not end the process by its default.
   const stop = stopSignal();
   onHangUp(() => log("warn", "SIGHUP changes nothing: the configuration is read when the process starts"));
+  // Without an access log too: a rotation of somebody else's logs must not end the process.
+  onReopen(() => logs.reopen());
   supervisor.board.addSource(logs.samples);
   const manager = await findServiceManager(process.env);
   try {
@@ -117,7 +119,6 @@ function openAccessLog({ accessLog }: Plan, logs: Logs): void {
     const code = String((error as { code?: unknown }).code ?? "unknown");
     throw new StartError(`the access log ${accessLog.path} cannot be opened: ${code}`);
   }
-  onReopen(() => logs.reopen());
 }
 
 function openAdmin(plan: Plan, supervisor: Supervisor): number {

@@ -1,4 +1,4 @@
-/** Calls back at every SIGUSR1, by which log rotation asks for files to be opened anew. */
+/** Calls back at every SIGUSR1, by which log rotation asks for files to be opened anew. It would end the process otherwise. */
 export function onReopen(reopen: () => void): void {
   process.on("SIGUSR1", reopen);
 }

@@ -167,6 +167,13 @@ describe("the start", () => {
     expect(failure).toContain(`the access log ${path} cannot be opened: ENOENT`);
   });
 
+  test("hears SIGUSR1 also where there is no access log to open again", async () => {
+    const proxy = await startProxy({ config: configOf({ pool: { upstreams: { demo: upstream.url } } }) });
+    proxy.signal("SIGUSR1");
+    expect((await fetch(`${proxy.url()}/v1/models`)).status).toBe(200);
+    await proxy.stop();
+  });
+
   test("says version, workers, and what listens where", async () => {
     const proxy = await startProxy({ config: config("stdout"), workers: 3 });
     expect(proxy.stderr).toMatch(/ INFO started version=\S+ commit=\S+ bun=\S+ workers=3\n/);
