@@ -119,10 +119,12 @@ class Upstream implements DemoUpstream {
       writeTimeoutMs: REQUEST_TIMEOUT_MS,
       idleTimeoutMs: options.idleTimeoutMs ?? REQUEST_TIMEOUT_MS,
       onRequest: (exchange) => this.onRequest(exchange),
-      errorBody: (status, message) => ({
-        headers: ["Content-Type", "application/json"],
-        body: Buffer.from(JSON.stringify(errorBody("openai", status, null, message))),
-      }),
+      onRefusal: (exchange, status, message) =>
+        exchange.respond(
+          status,
+          ["Content-Type", "application/json"],
+          Buffer.from(JSON.stringify(errorBody("openai", status, null, message))),
+        ),
     });
     this.port = this.server.port;
     this.url = `http://${address.includes(":") ? `[${address}]` : address}:${this.port}`;

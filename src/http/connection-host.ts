@@ -1,6 +1,6 @@
 import type { DeadlineQueue } from "../shared/deadlines.ts";
 import type { Connection } from "./connection.ts";
-import type { BodyBytes, Exchange, HeaderList } from "./exchange.ts";
+import type { BodyBytes, Exchange } from "./exchange.ts";
 import type { IdleConnections } from "./idle-connections.ts";
 
 /** What a connection needs from its server. The settings among it can change between two requests. */
@@ -19,6 +19,6 @@ export interface ConnectionHost {
   readonly idle: IdleConnections;
   readonly stopping: boolean;
   readonly onRequest: (exchange: Exchange) => void;
-  readonly errorBody: (status: number, message: string) => { headers: HeaderList; body: Uint8Array };
+  readonly onRefusal: (exchange: Exchange, status: number, message: string) => void;
   forget(connection: Connection): void;
 }

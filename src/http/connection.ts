@@ -165,15 +165,14 @@ export class Connection {
     this.host.onRequest(exchange);
   }
 
-  /** Answers without a request, or something that is none, and closes. */
+  /** Has something answered that is no request, or none yet, and closes. */
   refuse(status: number, message: string): void {
     this.deadline.cancel();
     this.state = "answering";
     this.bodyState = "unread";
-    const { headers, body } = this.host.errorBody(status, message);
     const exchange = new ServerExchange(this, NO_REQUEST);
     this.exchange = exchange;
-    exchange.respond(status, headers, body);
+    this.host.onRefusal(exchange, status, message);
   }
 
   // ---- request bodies

@@ -100,8 +100,11 @@ export interface ServerSettings {
   /** Default: bodies are held without a bound on all of them. */
   readonly bodyBytes?: BodyBytes;
   readonly onRequest: (exchange: Exchange) => void;
-  /** Makes the body of an answer to a request that never became an exchange (400, 408, 431, 505, ...). */
-  readonly errorBody: (status: number, message: string) => { headers: HeaderList; body: Uint8Array };
+  /**
+   * Answers, with this status, what never became a request (400, 408, 431, 505, ...): method, target and headers of
+   * such an exchange say nothing. `message` tells people what is wrong.
+   */
+  readonly onRefusal: (exchange: Exchange, status: number, message: string) => void;
 }
 
 /** Where a server listens, and how it serves. */

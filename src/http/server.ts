@@ -104,6 +104,6 @@ function settingsOf(settings: ServerSettings) {
     headersMax: settings.headersMax ?? HEADERS_MAX,
     bodyBytes: settings.bodyBytes ?? UNBOUNDED,
     onRequest: settings.onRequest,
-    errorBody: settings.errorBody,
+    onRefusal: settings.onRefusal,
   };
 }

@@ -22,9 +22,10 @@ export interface AccessRecord {
   readonly requestId: string;
   readonly forward: string;
   readonly client: string;
-  readonly method: string;
-  /** Path, and query where there is one, as sent. */
-  readonly target: string;
+  /** Null when what came was no request. */
+  readonly method: string | null;
+  /** Path, and query where there is one, as sent. Null as above. */
+  readonly target: string | null;
   /** The model asked for. */
   readonly model: string | null;
   /** The model that answered, as the upstream names it. */
@@ -44,7 +45,7 @@ export interface AccessRecord {
   readonly bytesOut: number;
   /** To the first output of the model in a stream. */
   readonly ttftMs: number | null;
-  readonly durationMs: number;
+  readonly durationMs: number | null;
   readonly usage: Usage | null;
 }
 
@@ -62,8 +63,8 @@ function jsonLine(r: AccessRecord, query: boolean): string {
   const { usage } = r;
   let line =
     `{"time":"${new Date(r.endedMs).toISOString()}","request_id":${short(r.requestId)}` +
-    `,"forward":${jsonText(r.forward)},"client":"${r.client}","method":${short(r.method)}` +
-    `,"path":${jsonText(pathOf(r.target, query))},"model":${shortOrNull(r.model)}` +
+    `,"forward":${jsonText(r.forward)},"client":"${r.client}","method":${shortOrNull(r.method)}` +
+    `,"path":${r.target === null ? "null" : jsonText(pathOf(r.target, query))},"model":${shortOrNull(r.model)}` +
     `,"response_model":${shortOrNull(r.responseModel)},"stream":${r.stream},"group":${jsonText(r.group)}` +
     ',"attempts":[';
   for (let i = 0; i < r.attempts.length; i++) {
@@ -74,7 +75,7 @@ function jsonLine(r: AccessRecord, query: boolean): string {
   line += `],"rejected":[${r.rejected.map(jsonText).join(",")}],"status":${r.status},"outcome":"${r.outcome}"`;
   return (
     `${line},"error":${r.error === null ? "null" : `"${r.error}"`},"bytes_in":${r.bytesIn},"bytes_out":${r.bytesOut}` +
-    `,"ttft_ms":${r.ttftMs === null ? "null" : rounded(r.ttftMs)},"duration_ms":${rounded(r.durationMs)}` +
+    `,"ttft_ms":${rounded(r.ttftMs)},"duration_ms":${rounded(r.durationMs)}` +
     `,"input_tokens":${usage?.inputTokens ?? null},"output_tokens":${usage?.outputTokens ?? null}` +
     `,"cached_tokens":${usage?.cachedTokens ?? null},"reasoning_tokens":${usage?.reasoningTokens ?? null}}\n`
   );
@@ -87,15 +88,15 @@ function textLine(r: AccessRecord, query: boolean): string {
   const fields: [string, string | number | boolean | null][] = [
     ["forward", r.forward],
     ["client", r.client],
-    ["method", cut(r.method, TEXT_CHARS_MAX)],
-    ["path", pathOf(r.target, query)],
+    ["method", cutOrNull(r.method)],
+    ["path", r.target === null ? null : pathOf(r.target, query)],
     ["status", r.status],
     ["outcome", r.outcome],
     ["error", r.error],
     ["duration_ms", rounded(r.durationMs)],
-    ["ttft_ms", r.ttftMs === null ? null : rounded(r.ttftMs)],
-    ["model", r.model === null ? null : cut(r.model, TEXT_CHARS_MAX)],
-    ["response_model", r.responseModel === null ? null : cut(r.responseModel, TEXT_CHARS_MAX)],
+    ["ttft_ms", rounded(r.ttftMs)],
+    ["model", cutOrNull(r.model)],
+    ["response_model", cutOrNull(r.responseModel)],
     ["stream", r.stream],
     ["group", r.group],
     ["attempts", attempts.join(",")],
@@ -147,7 +148,11 @@ function shortOrNull(text: string | null): string {
   return text === null ? "null" : short(text);
 }
 
+function cutOrNull(text: string | null): string | null {
+  return text === null ? null : cut(text, TEXT_CHARS_MAX);
+}
+
 /** To a thousandth. */
-function rounded(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 1000) / 1000;
 }

@@ -32,7 +32,8 @@ export const DEFINITIONS = {
   ),
   llmproxy_http_request_errors_total: counter(
     "Requests that did not end well for the client, by what the client saw: an error of the proxy (its code), an " +
-      "upstream's answer with a status from 400 (upstream_status), or an answer that broke off (status: that of its head).",
+      "upstream's answer with a status from 400 (upstream_status), or an answer that broke off (status: that of its " +
+      "head). Also what was refused before it was a request, which the number of requests does not hold.",
     ["forward", "error", "status"],
   ),
   llmproxy_http_requests_in_flight: gauge("Requests received and not yet answered.", ["forward"]),

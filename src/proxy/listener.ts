@@ -1,15 +1,6 @@
 import type { ForwardPlan } from "../config/plan.ts";
 import type { BodyBytes, ConnectionDoor, Exchange, HttpServer } from "../http/exchange.ts";
 import { listen } from "../http/server.ts";
-import { errorAnswer, type ErrorCode } from "./errors.ts";
-
-/** The code for each status with which a request is refused before it is one. */
-const REFUSALS: Readonly<Record<number, ErrorCode>> = {
-  405: "method_not_allowed",
-  408: "request_timeout",
-  431: "headers_too_large",
-  503: "too_many_connections",
-};
 
 /** Listens for one forward in this thread. Throws when the address cannot be bound; see `listen`. */
 export function openListener(
@@ -18,7 +9,7 @@ export function openListener(
   door: ConnectionDoor,
   bodyBytes: BodyBytes,
   onRequest: (exchange: Exchange) => void,
-  onRefusal: (code: ErrorCode, status: number) => void,
+  onRefusal: (exchange: Exchange, status: number, message: string) => void,
 ): HttpServer {
   return listen({
     address: forward.address,
@@ -32,14 +23,6 @@ export function openListener(
     door,
     bodyBytes,
     onRequest,
-    errorBody(status, message) {
-      const code = REFUSALS[status] ?? "malformed_request";
-      onRefusal(code, status);
-      return errorAnswer(code, "/", crypto.randomUUID(), {
-        status,
-        message,
-        ...(status === 503 ? { retryAfterS: 1 } : {}),
-      });
-    },
+    onRefusal,
   });
 }

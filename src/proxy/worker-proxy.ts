@@ -11,6 +11,7 @@ import { ProxyEvents } from "./events.ts";
 import { handle } from "./handler.ts";
 import { openListener } from "./listener.ts";
 import { ProxyMetrics } from "./metrics.ts";
+import { refuse } from "./refusal.ts";
 import type { Route } from "./route.ts";
 import { openTransport } from "./transport/choose.ts";
 
@@ -54,7 +55,7 @@ export class WorkerProxy {
           route.limits.connections,
           this.bodyBytes,
           (exchange) => void handle(exchange, route),
-          (code, status) => this.metrics.forward(forward.id).failed(code, status),
+          (exchange, status, message) => refuse(exchange, route, status, message),
         );
         this.servers.push(server);
       } catch (error) {

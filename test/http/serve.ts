@@ -11,7 +11,7 @@ export interface TestServer extends HttpServer {
 /** Serves with limits that no test meets by chance, unless it sets its own. */
 export function serve(
   onRequest: (exchange: Exchange) => void,
-  limits: Partial<Omit<ServerOptions, "address" | "port" | "onRequest" | "errorBody">> = {},
+  limits: Partial<Omit<ServerOptions, "address" | "port" | "onRequest" | "onRefusal">> = {},
 ): TestServer {
   const refusals: number[] = [];
   const server = listen({
@@ -23,9 +23,9 @@ export function serve(
     idleTimeoutMs: 20_000,
     ...limits,
     onRequest,
-    errorBody(status, message) {
+    onRefusal(exchange, status, message) {
       refusals.push(status);
-      return { headers: ["Content-Type", "text/plain"], body: Buffer.from(message) };
+      exchange.respond(status, ["Content-Type", "text/plain"], Buffer.from(message));
     },
   });
   return { ...server, refusals, [Symbol.dispose]: () => server.close() };

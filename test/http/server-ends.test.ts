@@ -19,7 +19,6 @@ async function exchangeOf(
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
 
 test("other settings count from the next request of a connection on", async () => {
-  const errorBody = (_: number, message: string) => ({ headers: [], body: bytes(message) });
   using server = serve((exchange) => exchange.respond(200, [], bytes("before")));
   const client = await RawClient.send(server.port, request("GET /"));
   await client.untilAnswers(1);
@@ -33,7 +32,7 @@ test("other settings count from the next request of a connection on", async () =
     ...times,
     headersMax: 2,
     onRequest: (exchange) => exchange.respond(200, [], bytes("after")),
-    errorBody,
+    onRefusal: (exchange, status, message) => exchange.respond(status, [], bytes(message)),
   });
   client.write(request("GET /"));
   await client.untilAnswers(2);

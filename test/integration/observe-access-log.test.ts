@@ -237,6 +237,25 @@ describe("a line", () => {
     expect(line).toMatchObject({ status: 200, outcome: "client_gone", attempts: [{ error: "client_gone" }] });
   });
 
+  test("tells of what came in place of a request", async () => {
+    const client = await ClientConnection.open(proxy.port("limited"));
+    client.send(Buffer.from("GET /v1/models HTTP/1.1\r\n\r\n"));
+    expect((await client.response()).status).toBe(400);
+    const find = () => readAccessLog(path()).find(({ error }) => error === "malformed_request");
+    await eventually("its line is there", () => find() !== undefined);
+    expect(find()).toMatchObject({
+      forward: "limited",
+      client: "127.0.0.1",
+      method: null,
+      path: null,
+      status: 400,
+      outcome: "error",
+      attempts: [],
+      duration_ms: null,
+    });
+    expect(find()!["bytes_out"]).toBeGreaterThan(0);
+  });
+
   test("names the client that a trusted proxy names", async () => {
     for (const address of ["192.0.2.7", "2001:db8::7"]) {
       const headers = { "x-forwarded-for": `10.0.0.1, ${address}` };

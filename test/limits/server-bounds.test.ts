@@ -40,7 +40,7 @@ function serve(onRequest: (exchange: Exchange) => void, bodyBytes: Ledger, door?
     bodyBytes,
     ...(door === undefined ? {} : { door }),
     onRequest,
-    errorBody: (_, message) => ({ headers: [], body: Buffer.from(message) }),
+    onRefusal: (exchange, status, message) => exchange.respond(status, [], Buffer.from(message)),
   });
   return { port: server.port, [Symbol.dispose]: () => server.close() };
 }
