@@ -7,7 +7,7 @@ import { LINE_CASES } from "../fixtures/cases/line-cases.ts";
 import { type Forwarded, head, HOST, MARK, type RequestCase } from "../fixtures/cases/request-case.ts";
 import { type Answer, field } from "../http/answers.ts";
 import { RawClient } from "../http/raw-client.ts";
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { Random } from "../support/random.ts";
 import { ANSWER, type Recorded, type Recorder, startRecorder } from "./http-cases-upstream.ts";
@@ -18,20 +18,14 @@ const random = new Random();
 
 let recorder: Recorder;
 let proxy: RunningProxy;
+let transport: string;
 /** All that ought to have reached the upstream. */
 let forwardedCount = 0;
 
-beforeAll(async () => {
+beforeAll(() => {
   recorder = startRecorder();
-  proxy = await startProxy({
-    config: configOf({ cases: { upstreams: { recorder: recorder.url } } }),
-    workers: 1,
-  });
 });
-afterAll(async () => {
-  await proxy.stop();
-  recorder.stop();
-});
+afterAll(() => recorder.stop());
 
 /** Sends the bytes of a case, cut at these places. */
 async function send(given: RequestCase, cuts: readonly number[]): Promise<RawClient> {
@@ -81,7 +75,10 @@ async function play(given: RequestCase, cuts: readonly number[]): Promise<void> 
   expectAnswers(given, answers);
   const got = recorder.requests.slice(before);
   expect(got.map(({ line, body }) => ({ line, body }))).toEqual(
-    forwarded.map(({ line, body }) => ({ line, body })),
+    forwarded.map(({ line, lineByFetch, body }) => ({
+      line: transport === "fetch" ? (lineByFetch ?? line) : line,
+      body,
+    })),
   );
   for (const [at, request] of got.entries()) expectFields(request, forwarded[at]!);
   expect(recorder.oddities).toEqual([]);
@@ -111,8 +108,15 @@ function expectFields(request: Recorded, { has = [], lacks = [] }: Forwarded): v
   for (const text of [...lacks, MARK]) expect(request.line + request.fields).not.toContain(text);
 }
 
-for (const [group, cases] of Object.entries(GROUPS)) {
-  describe(group.toLowerCase().replace("_", " "), () => {
+describe.each(TRANSPORTS)("over the transport %s", (name) => {
+  beforeAll(async () => {
+    transport = name;
+    const upstreams = { recorder: recorder.url };
+    proxy = await startProxy({ config: configOf({ cases: { upstreams } }, transport), workers: 1 });
+  });
+  afterAll(() => proxy.stop());
+
+  describe.each(Object.entries(GROUPS))("%s", (_, cases) => {
     for (const given of cases) {
       test(`${given.name}${given.refused === undefined ? "" : `: ${given.refused}`}`, async () => {
         await play(given, cutsOf(given));
@@ -130,7 +134,7 @@ for (const [group, cases] of Object.entries(GROUPS)) {
       });
     }, 60_000);
   });
-}
+});
 
 test("nothing reached the upstream but what was to", () => {
   expect(recorder.requests).toHaveLength(forwardedCount);

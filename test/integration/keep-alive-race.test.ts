@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { startProxy } from "../support/proxy.ts";
 import { Random } from "../support/random.ts";
 
@@ -35,31 +35,38 @@ function startRestlessUpstream(random: Random): { url: string; closed: () => num
   return { url: `http://127.0.0.1:${listener.port}`, closed: () => closed, stop: () => listener.stop(true) };
 }
 
-test("connections that upstreams close at rest never become an error for a client", async () => {
-  const random = new Random();
-  const upstreams = [startRestlessUpstream(random), startRestlessUpstream(random)] as const;
-  await using proxy = await startProxy({
-    config: configOf({
-      restless: {
-        upstreams: { a: upstreams[0].url, b: upstreams[1].url },
-        client: { retry: { enabled: true, attempts: 10, initial: 100, budget: 1 } },
-      },
-    }),
-  });
-  const statuses = new Map<number, number>();
-  let left = REQUESTS;
-  const client = async () => {
-    while (left-- > 0) {
-      const response = await fetch(`${proxy.url()}/v1/chat/completions`, {
-        method: "POST",
-        body: '{"model":"m"}',
-      });
-      await response.text();
-      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-    }
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
-  expect([...statuses], `seed ${random.seed}`).toEqual([[200, REQUESTS]]);
-  expect(upstreams[0].closed() + upstreams[1].closed()).toBeGreaterThan(REQUESTS / 50);
-  for (const upstream of upstreams) upstream.stop();
-}, 60_000);
+test.each(TRANSPORTS)(
+  "connections that upstreams close at rest never become an error for a client (transport: %s)",
+  async (transport) => {
+    const random = new Random();
+    const upstreams = [startRestlessUpstream(random), startRestlessUpstream(random)] as const;
+    await using proxy = await startProxy({
+      config: configOf(
+        {
+          restless: {
+            upstreams: { a: upstreams[0].url, b: upstreams[1].url },
+            client: { retry: { enabled: true, attempts: 10, initial: 100, budget: 1 } },
+          },
+        },
+        transport,
+      ),
+    });
+    const statuses = new Map<number, number>();
+    let left = REQUESTS;
+    const client = async () => {
+      while (left-- > 0) {
+        const response = await fetch(`${proxy.url()}/v1/chat/completions`, {
+          method: "POST",
+          body: '{"model":"m"}',
+        });
+        await response.text();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+      }
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, client));
+    expect([...statuses], `seed ${random.seed}`).toEqual([[200, REQUESTS]]);
+    expect(upstreams[0].closed() + upstreams[1].closed()).toBeGreaterThan(REQUESTS / 50);
+    for (const upstream of upstreams) upstream.stop();
+  },
+  60_000,
+);

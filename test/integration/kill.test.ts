@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 
 import type { Subprocess } from "bun";
 
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { unusedPort } from "../support/ports.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { eventually } from "../support/wait.ts";
@@ -28,24 +28,30 @@ async function startUpstreamProcess(name: Name): Promise<void> {
 beforeAll(async () => {
   for (const name of names) ports.set(name, unusedPort());
   await Promise.all(names.map(startUpstreamProcess));
+});
+afterAll(() => {
+  for (const upstream of upstreams.values()) upstream.kill("SIGKILL");
+});
+
+/** A proxy before the three, whose breakers know nothing of them yet. */
+function start(transport: string): Promise<RunningProxy> {
   const entry = (name: Name) => ({
     url: `http://127.0.0.1:${ports.get(name)}`,
     breaker: { threshold: 0.5, cooldown: COOLDOWN_S, min_requests: 5, window: 30 },
   });
-  proxy = await startProxy({
+  return startProxy({
     workers: 4,
-    config: configOf({
-      three: {
-        upstreams: { a: entry("a"), b: entry("b"), c: entry("c") },
-        client: { retry: { enabled: true, attempts: 3, initial: 100, budget: 1 } },
+    config: configOf(
+      {
+        three: {
+          upstreams: { a: entry("a"), b: entry("b"), c: entry("c") },
+          client: { retry: { enabled: true, attempts: 3, initial: 100, budget: 1 } },
+        },
       },
-    }),
+      transport,
+    ),
   });
-});
-afterAll(async () => {
-  await proxy.kill();
-  for (const upstream of upstreams.values()) upstream.kill("SIGKILL");
-});
+}
 
 interface Streamed {
   readonly upstream: string | null;
@@ -83,37 +89,44 @@ async function transitions(name: Name): Promise<Record<string, number>> {
   return { opened: of("opened"), halfOpened: of("half_opened"), closed: of("closed") };
 }
 
-test("a killed upstream breaks only its own streams, and has its share again when it is back", async () => {
-  let begun = 0;
-  const running = Array.from({ length: STREAMS }, () => stream("tokens=60; interval=20", () => begun++));
-  await eventually("all streams to begin", () => begun === STREAMS);
-  upstreams.get("a")!.kill("SIGKILL");
-  await upstreams.get("a")!.exited;
-  const ended = await Promise.all(running);
-
-  // What had begun on the killed one breaks visibly; nothing else does.
-  for (const { upstream, end } of ended)
-    expect({ upstream, end }).toEqual({ upstream, end: upstream === "a" ? "broken" : "complete" });
-  expect(ended.filter(({ upstream }) => upstream === "a").length).toBeGreaterThan(STREAMS / 5);
-
-  // What comes meanwhile is answered by the others.
-  const meanwhile = await Promise.all(Array.from({ length: 60 }, () => stream("tokens=2; interval=1")));
-  expect(meanwhile.map(({ end }) => end)).toEqual(meanwhile.map(() => "complete"));
-  expect(meanwhile.some(({ upstream }) => upstream === "a")).toBe(false);
-  expect((await transitions("a")).opened).toBeGreaterThanOrEqual(1);
-
-  await startUpstreamProcess("a");
-  const before = await transitions("a");
-  await eventually("the breaker to close", async () => {
-    await stream("tokens=1; interval=1");
-    return (await transitions("a")).closed === before["closed"]! + 1;
+describe.each(TRANSPORTS)("over the transport %s", (transport) => {
+  beforeAll(async () => {
+    proxy = await start(transport);
   });
-  const after = await Promise.all(Array.from({ length: 90 }, () => stream("tokens=1; interval=1")));
-  const shares = names.map((name) => after.filter(({ upstream }) => upstream === name).length);
-  expect(shares).toEqual([30, 30, 30]);
+  afterAll(() => proxy.kill());
 
-  // Between the kill and the return there was nobody to close it: as many openings as failed probes and one more.
-  const { opened, halfOpened, closed } = await transitions("a");
-  expect({ closed, halfOpened }).toEqual({ closed: 1, halfOpened: opened! });
-  expect(await transitions("b")).toEqual({ opened: 0, halfOpened: 0, closed: 0 });
-}, 60_000);
+  test("a killed upstream breaks only its own streams, and has its share again when it is back", async () => {
+    let begun = 0;
+    const running = Array.from({ length: STREAMS }, () => stream("tokens=60; interval=20", () => begun++));
+    await eventually("all streams to begin", () => begun === STREAMS);
+    upstreams.get("a")!.kill("SIGKILL");
+    await upstreams.get("a")!.exited;
+    const ended = await Promise.all(running);
+
+    // What had begun on the killed one breaks visibly; nothing else does.
+    for (const { upstream, end } of ended)
+      expect({ upstream, end }).toEqual({ upstream, end: upstream === "a" ? "broken" : "complete" });
+    expect(ended.filter(({ upstream }) => upstream === "a").length).toBeGreaterThan(STREAMS / 5);
+
+    // What comes meanwhile is answered by the others.
+    const meanwhile = await Promise.all(Array.from({ length: 60 }, () => stream("tokens=2; interval=1")));
+    expect(meanwhile.map(({ end }) => end)).toEqual(meanwhile.map(() => "complete"));
+    expect(meanwhile.some(({ upstream }) => upstream === "a")).toBe(false);
+    expect((await transitions("a")).opened).toBeGreaterThanOrEqual(1);
+
+    await startUpstreamProcess("a");
+    const before = await transitions("a");
+    await eventually("the breaker to close", async () => {
+      await stream("tokens=1; interval=1");
+      return (await transitions("a")).closed === before["closed"]! + 1;
+    });
+    const after = await Promise.all(Array.from({ length: 90 }, () => stream("tokens=1; interval=1")));
+    const shares = names.map((name) => after.filter(({ upstream }) => upstream === name).length);
+    expect(shares).toEqual([30, 30, 30]);
+
+    // Between the kill and the return there was nobody to close it: as many openings as failed probes and one more.
+    const { opened, halfOpened, closed } = await transitions("a");
+    expect({ closed, halfOpened }).toEqual({ closed: 1, halfOpened: opened! });
+    expect(await transitions("b")).toEqual({ opened: 0, halfOpened: 0, closed: 0 });
+  }, 60_000);
+});

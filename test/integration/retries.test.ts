@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { unusedPort } from "../support/ports.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 
@@ -13,35 +13,40 @@ let first: DemoUpstream;
 let second: DemoUpstream;
 let proxy: RunningProxy;
 
-beforeAll(async () => {
+beforeAll(() => {
   first = startUpstream({ name: "first" });
   second = startUpstream({ name: "second" });
-  const refused = `http://127.0.0.1:${unusedPort()}`;
-  const pair = { first: first.url, second: second.url };
-  proxy = await startProxy({
-    config: configOf({
-      off: { upstreams: pair, strategy: "failover" },
-      on: { upstreams: pair, strategy: "failover", client: { retry } },
-      alone: { upstreams: { first: first.url }, client: { retry } },
-      "refused-off": { upstreams: { refused, second: second.url }, strategy: "failover" },
-      "refused-alone": { upstreams: { refused }, client: { retry: { ...retry, attempts: 2 } } },
-      "refused-no-retry": { upstreams: { refused } },
-      resting: { upstreams: { "rest-a": first.url, "rest-b": second.url } },
-      broken: {
-        upstreams: {
-          "broken-a": { url: first.url, breaker: { threshold: 0.5, cooldown: 20, min_requests: 1 } },
-          "broken-b": { url: second.url, breaker: { threshold: 0.5, cooldown: 40, min_requests: 1 } },
-        },
-      },
-      late: { upstreams: { late: first.url }, client: { retry, timeout: { request: 1 } } },
-    }),
-  });
 });
-afterAll(async () => {
-  await proxy.stop();
+afterAll(() => {
   first.stop();
   second.stop();
 });
+
+function start(transport: string): Promise<RunningProxy> {
+  const refused = `http://127.0.0.1:${unusedPort()}`;
+  const pair = { first: first.url, second: second.url };
+  return startProxy({
+    config: configOf(
+      {
+        off: { upstreams: pair, strategy: "failover" },
+        on: { upstreams: pair, strategy: "failover", client: { retry } },
+        alone: { upstreams: { first: first.url }, client: { retry } },
+        "refused-off": { upstreams: { refused, second: second.url }, strategy: "failover" },
+        "refused-alone": { upstreams: { refused }, client: { retry: { ...retry, attempts: 2 } } },
+        "refused-no-retry": { upstreams: { refused } },
+        resting: { upstreams: { "rest-a": first.url, "rest-b": second.url } },
+        broken: {
+          upstreams: {
+            "broken-a": { url: first.url, breaker: { threshold: 0.5, cooldown: 20, min_requests: 1 } },
+            "broken-b": { url: second.url, breaker: { threshold: 0.5, cooldown: 40, min_requests: 1 } },
+          },
+        },
+        late: { upstreams: { late: first.url }, client: { retry, timeout: { request: 1 } } },
+      },
+      transport,
+    ),
+  });
+}
 beforeEach(() => {
   first.script = null;
   second.script = null;
@@ -110,98 +115,105 @@ const table: [
   ["fin=mid-stream; tokens=6; interval=2", true, "cut", "cut", false],
 ];
 
-describe("after a failure of the first upstream", () => {
-  for (const [script, stream, off, on, secondIsAsked] of table) {
-    const kind = stream ? "a stream" : "an answer";
-    test(`(${script}) ${kind} without retries gives ${off} and sends nothing twice`, async () => {
-      first.script = script;
-      const { status, first: firstCount, second: secondCount } = await send("off", { ...question, stream });
-      expect({ status, firstCount, secondCount }).toEqual({ status: off, firstCount: 1, secondCount: 0 });
-    });
-    test(`(${script}) ${kind} with retries gives ${on}`, async () => {
-      first.script = script;
-      const { status, first: firstCount, second: secondCount } = await send("on", { ...question, stream });
-      expect({ status, firstCount, secondCount }).toEqual({
-        status: on,
-        firstCount: 1,
-        secondCount: secondIsAsked ? 1 : 0,
-      });
-    });
-  }
-});
-
-test("a refused connection moves on to the next upstream, also without retries", async () => {
-  const { status, second: asked } = await send("refused-off", question);
-  expect({ status, asked }).toEqual({ status: 200, asked: 1 });
-});
-
-test("an upstream that is alone is tried again, up to the limit of attempts, and its last answer is passed on", async () => {
-  first.script = "status=503; header=X-Mark:seen";
-  const { status, first: asked, response } = await send("alone", question);
-  expect({ status, asked }).toEqual({ status: 503, asked: 1 + retry.attempts });
-  expect(response?.headers.get("x-mark")).toBe("seen");
-  // A relayed answer is never touched.
-  expect(response?.headers.has("x-should-retry")).toBe(false);
-});
-
-test("an upstream that recovers between two attempts answers", async () => {
-  let asked = 0;
-  first.script = () => (++asked < 3 ? "status=500" : null);
-  const { status, first: count } = await send("alone", question);
-  expect({ status, count }).toEqual({ status: 200, count: 3 });
-});
-
-test("an error of ours tells SDKs not to try again where we have tried already", async () => {
-  const tried = await send("refused-alone", question);
-  expect(tried.status).toBe(502);
-  expect(tried.response?.headers.get("x-should-retry")).toBe("false");
-  const notTried = await send("refused-no-retry", question);
-  expect(notTried.status).toBe(502);
-  expect(notTried.response?.headers.has("x-should-retry")).toBe(false);
-});
-
-test("Retry-After puts an upstream to rest: the next request goes elsewhere at once", async () => {
-  first.script = "status=429; retry-after=30";
-  expect((await send("on", question)).status).toBe(200);
-  const next = await send("on", question);
-  expect({ status: next.status, first: next.first, second: next.second }).toEqual({
-    status: 200,
-    first: 0,
-    second: 1,
+describe.each(TRANSPORTS)("over the transport %s", (transport) => {
+  beforeAll(async () => {
+    proxy = await start(transport);
   });
-});
+  afterAll(() => proxy.stop());
 
-test("when every upstream rests after a 429 the answer is a 429 with the time of the first to come back", async () => {
-  first.script = "status=429; retry-after=20";
-  second.script = "status=429; retry-after=40";
-  for (let round = 0; round < 2; round++) expect((await send("resting", question)).status).toBe(429);
-  const { status, first: asked, second: alsoAsked, response, text } = await send("resting", question);
-  expect({ status, asked, alsoAsked }).toEqual({ status: 429, asked: 0, alsoAsked: 0 });
-  expect(JSON.parse(text)).toMatchObject({ error: { code: "upstream_limited" } });
-  const seconds = Number(response?.headers.get("retry-after"));
-  expect(seconds).toBeGreaterThan(10);
-  // Rounded up, to a tenth of a second and then to a second.
-  expect(seconds).toBeLessThanOrEqual(21);
-});
+  describe("after a failure of the first upstream", () => {
+    for (const [script, stream, off, on, secondIsAsked] of table) {
+      const kind = stream ? "a stream" : "an answer";
+      test(`(${script}) ${kind} without retries gives ${off} and sends nothing twice`, async () => {
+        first.script = script;
+        const { status, first: firstCount, second: secondCount } = await send("off", { ...question, stream });
+        expect({ status, firstCount, secondCount }).toEqual({ status: off, firstCount: 1, secondCount: 0 });
+      });
+      test(`(${script}) ${kind} with retries gives ${on}`, async () => {
+        first.script = script;
+        const { status, first: firstCount, second: secondCount } = await send("on", { ...question, stream });
+        expect({ status, firstCount, secondCount }).toEqual({
+          status: on,
+          firstCount: 1,
+          secondCount: secondIsAsked ? 1 : 0,
+        });
+      });
+    }
+  });
 
-test("when every breaker is open the answer is a 503 with the time of the first to become half-open", async () => {
-  first.script = "status=500";
-  second.script = "status=500";
-  for (let round = 0; round < 2; round++) expect((await send("broken", question)).status).toBe(500);
-  const { status, first: asked, second: alsoAsked, response, text } = await send("broken", question);
-  expect({ status, asked, alsoAsked }).toEqual({ status: 503, asked: 0, alsoAsked: 0 });
-  expect(JSON.parse(text)).toMatchObject({ error: { code: "upstream_unavailable" } });
-  const seconds = Number(response?.headers.get("retry-after"));
-  expect(seconds).toBeGreaterThan(10);
-  // Rounded up, to a tenth of a second and then to a second.
-  expect(seconds).toBeLessThanOrEqual(21);
-});
+  test("a refused connection moves on to the next upstream, also without retries", async () => {
+    const { status, second: asked } = await send("refused-off", question);
+    expect({ status, asked }).toEqual({ status: 200, asked: 1 });
+  });
 
-test("the time limit bounds all attempts together", async () => {
-  // Each attempt takes most of the limit: there is no time for a second one to end.
-  first.script = "delay=700; status=503";
-  const { status, first: asked } = await send("late", question);
-  expect(status === 503 || status === 504).toBe(true);
-  // With a limit of its own for each attempt there would be four.
-  expect(asked).toBeLessThanOrEqual(2);
+  test("an upstream that is alone is tried again, up to the limit of attempts, and its last answer is passed on", async () => {
+    first.script = "status=503; header=X-Mark:seen";
+    const { status, first: asked, response } = await send("alone", question);
+    expect({ status, asked }).toEqual({ status: 503, asked: 1 + retry.attempts });
+    expect(response?.headers.get("x-mark")).toBe("seen");
+    // A relayed answer is never touched.
+    expect(response?.headers.has("x-should-retry")).toBe(false);
+  });
+
+  test("an upstream that recovers between two attempts answers", async () => {
+    let asked = 0;
+    first.script = () => (++asked < 3 ? "status=500" : null);
+    const { status, first: count } = await send("alone", question);
+    expect({ status, count }).toEqual({ status: 200, count: 3 });
+  });
+
+  test("an error of ours tells SDKs not to try again where we have tried already", async () => {
+    const tried = await send("refused-alone", question);
+    expect(tried.status).toBe(502);
+    expect(tried.response?.headers.get("x-should-retry")).toBe("false");
+    const notTried = await send("refused-no-retry", question);
+    expect(notTried.status).toBe(502);
+    expect(notTried.response?.headers.has("x-should-retry")).toBe(false);
+  });
+
+  test("Retry-After puts an upstream to rest: the next request goes elsewhere at once", async () => {
+    first.script = "status=429; retry-after=30";
+    expect((await send("on", question)).status).toBe(200);
+    const next = await send("on", question);
+    expect({ status: next.status, first: next.first, second: next.second }).toEqual({
+      status: 200,
+      first: 0,
+      second: 1,
+    });
+  });
+
+  test("when every upstream rests after a 429 the answer is a 429 with the time of the first to come back", async () => {
+    first.script = "status=429; retry-after=20";
+    second.script = "status=429; retry-after=40";
+    for (let round = 0; round < 2; round++) expect((await send("resting", question)).status).toBe(429);
+    const { status, first: asked, second: alsoAsked, response, text } = await send("resting", question);
+    expect({ status, asked, alsoAsked }).toEqual({ status: 429, asked: 0, alsoAsked: 0 });
+    expect(JSON.parse(text)).toMatchObject({ error: { code: "upstream_limited" } });
+    const seconds = Number(response?.headers.get("retry-after"));
+    expect(seconds).toBeGreaterThan(10);
+    // Rounded up, to a tenth of a second and then to a second.
+    expect(seconds).toBeLessThanOrEqual(21);
+  });
+
+  test("when every breaker is open the answer is a 503 with the time of the first to become half-open", async () => {
+    first.script = "status=500";
+    second.script = "status=500";
+    for (let round = 0; round < 2; round++) expect((await send("broken", question)).status).toBe(500);
+    const { status, first: asked, second: alsoAsked, response, text } = await send("broken", question);
+    expect({ status, asked, alsoAsked }).toEqual({ status: 503, asked: 0, alsoAsked: 0 });
+    expect(JSON.parse(text)).toMatchObject({ error: { code: "upstream_unavailable" } });
+    const seconds = Number(response?.headers.get("retry-after"));
+    expect(seconds).toBeGreaterThan(10);
+    // Rounded up, to a tenth of a second and then to a second.
+    expect(seconds).toBeLessThanOrEqual(21);
+  });
+
+  test("the time limit bounds all attempts together", async () => {
+    // Each attempt takes most of the limit: there is no time for a second one to end.
+    first.script = "delay=700; status=503";
+    const { status, first: asked } = await send("late", question);
+    expect(status === 503 || status === 504).toBe(true);
+    // With a limit of its own for each attempt there would be four.
+    expect(asked).toBeLessThanOrEqual(2);
+  });
 });

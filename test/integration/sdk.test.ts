@@ -5,7 +5,7 @@ import { Ollama } from "ollama";
 import OpenAI from "openai";
 
 import { startUpstream } from "../../src/demo/upstream.ts";
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 
 // The scripted upstream gives equal answers to equal requests, so whatever an SDK makes of an answer must be
@@ -13,18 +13,7 @@ import { type RunningProxy, startProxy } from "../support/proxy.ts";
 const upstream = startUpstream({ name: "real" });
 let proxy: RunningProxy;
 
-beforeAll(async () => {
-  proxy = await startProxy({
-    config: configOf({
-      openai: { upstreams: { openai: `${upstream.url}/v1` } },
-      plain: { upstreams: { plain: upstream.url } },
-    }),
-  });
-});
-afterAll(async () => {
-  await proxy.stop();
-  upstream.stop();
-});
+afterAll(() => upstream.stop());
 
 const messages = [{ role: "user" as const, content: "How are you in Paris?" }];
 const parameters = {
@@ -91,19 +80,6 @@ const openaiCalls: Call<OpenAI>[] = [
   ["one model", (client) => client.models.retrieve(model)],
 ];
 
-describe.each([
-  ["with /v1 in its base URL", "/v1"],
-  ["without /v1 in its base URL", ""],
-])("the OpenAI SDK %s", (_, prefix) => {
-  const clientOf = (url: string) => new OpenAI({ apiKey: "sk-test", baseURL: url, maxRetries: 0 });
-
-  test.each(openaiCalls)("reads %s as without the proxy", async (_, call) => {
-    const direct = await call(clientOf(`${upstream.url}/v1`));
-    const proxied = await call(clientOf(proxy.url("openai") + prefix));
-    expect(proxied).toEqual(direct);
-  });
-});
-
 const anthropicTools = [{ name: "get_weather", input_schema: parameters }];
 const message = { model, max_tokens: 100, messages };
 
@@ -126,16 +102,6 @@ const anthropicCalls: Call<Anthropic>[] = [
   ["a count of tokens", (client) => client.messages.countTokens({ model, messages })],
 ];
 
-describe("the Anthropic SDK", () => {
-  const clientOf = (url: string) => new Anthropic({ apiKey: "sk-ant-test", baseURL: url, maxRetries: 0 });
-
-  test.each(anthropicCalls)("reads %s as without the proxy", async (_, call) => {
-    const direct = await call(clientOf(upstream.url));
-    const proxied = await call(clientOf(proxy.url("plain")));
-    expect(proxied).toEqual(direct);
-  });
-});
-
 const ollamaCalls: Call<Ollama>[] = [
   ["a chat answer", (client) => client.chat({ model, messages })],
   [
@@ -150,18 +116,52 @@ const ollamaCalls: Call<Ollama>[] = [
   ["the list of models", (client) => client.list()],
 ];
 
-describe("the Ollama SDK", () => {
-  test.each(ollamaCalls)("reads %s as without the proxy", async (_, call) => {
-    const direct = await call(new Ollama({ host: upstream.url }));
-    const proxied = await call(new Ollama({ host: proxy.url("plain") }));
-    expect(proxied).toEqual(direct);
+describe.each(TRANSPORTS)("over the transport %s", (transport) => {
+  beforeAll(async () => {
+    const groups = {
+      openai: { upstreams: { openai: `${upstream.url}/v1` } },
+      plain: { upstreams: { plain: upstream.url } },
+    };
+    proxy = await startProxy({ config: configOf(groups, transport) });
   });
-});
+  afterAll(() => proxy.stop());
 
-test("the id of the upstream's request reaches the SDK that reads it", async () => {
-  const openai = new OpenAI({ apiKey: "k", baseURL: `${proxy.url("openai")}/v1` });
-  const completion = await openai.chat.completions.create({ model, messages });
-  expect(completion._request_id).toStartWith("req_real_");
-  const anthropic = new Anthropic({ apiKey: "k", baseURL: proxy.url("plain") });
-  expect((await anthropic.messages.create(message))._request_id).toStartWith("req_real_");
+  describe.each([
+    ["with /v1 in its base URL", "/v1"],
+    ["without /v1 in its base URL", ""],
+  ])("the OpenAI SDK %s", (_, prefix) => {
+    const clientOf = (url: string) => new OpenAI({ apiKey: "sk-test", baseURL: url, maxRetries: 0 });
+
+    test.each(openaiCalls)("reads %s as without the proxy", async (_, call) => {
+      const direct = await call(clientOf(`${upstream.url}/v1`));
+      const proxied = await call(clientOf(proxy.url("openai") + prefix));
+      expect(proxied).toEqual(direct);
+    });
+  });
+
+  describe("the Anthropic SDK", () => {
+    const clientOf = (url: string) => new Anthropic({ apiKey: "sk-ant-test", baseURL: url, maxRetries: 0 });
+
+    test.each(anthropicCalls)("reads %s as without the proxy", async (_, call) => {
+      const direct = await call(clientOf(upstream.url));
+      const proxied = await call(clientOf(proxy.url("plain")));
+      expect(proxied).toEqual(direct);
+    });
+  });
+
+  describe("the Ollama SDK", () => {
+    test.each(ollamaCalls)("reads %s as without the proxy", async (_, call) => {
+      const direct = await call(new Ollama({ host: upstream.url }));
+      const proxied = await call(new Ollama({ host: proxy.url("plain") }));
+      expect(proxied).toEqual(direct);
+    });
+  });
+
+  test("the id of the upstream's request reaches the SDK that reads it", async () => {
+    const openai = new OpenAI({ apiKey: "k", baseURL: `${proxy.url("openai")}/v1` });
+    const completion = await openai.chat.completions.create({ model, messages });
+    expect(completion._request_id).toStartWith("req_real_");
+    const anthropic = new Anthropic({ apiKey: "k", baseURL: proxy.url("plain") });
+    expect((await anthropic.messages.create(message))._request_id).toStartWith("req_real_");
+  });
 });
