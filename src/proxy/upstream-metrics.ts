@@ -69,7 +69,7 @@ export class PairMetrics {
     let label = this.boundedModels.names.labelOf(name);
     let series = this.models.get(label);
     if (series === undefined) {
-      if (this.boundedModels.series++ >= MODEL_SERIES_MAX) label = OTHER_MODEL;
+      if (!this.boundedModels.admits(this.labels, label)) label = OTHER_MODEL;
       series = this.models.get(label) ?? new ModelMetrics(this.recorder, [...this.labels, label]);
       this.models.set(label, series);
     }
@@ -77,10 +77,19 @@ export class PairMetrics {
   }
 }
 
-/** What bounds the models of all groups and upstreams together. */
+/** What bounds the models of all groups and upstreams together, whatever configurations these come from. */
 export class BoundedModels {
   readonly names = new ModelNames();
-  series = 0;
+  private readonly series = new Set<string>();
+
+  /** Whether a model is counted apart for a group and upstream; once it is, it stays so. */
+  admits(labels: readonly [group: string, upstream: string], model: string): boolean {
+    const series = [...labels, model].join("\n");
+    if (this.series.has(series)) return true;
+    if (this.series.size >= MODEL_SERIES_MAX) return false;
+    this.series.add(series);
+    return true;
+  }
 }
 
 /** What is counted of one model on one upstream of one group. Series begin with their first number. */

@@ -7,6 +7,7 @@ import { SeriesCells } from "../../src/memory/series-cells.ts";
 import { Board } from "../../src/observe/board.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
 import { ProxyMetrics } from "../../src/proxy/metrics.ts";
+import { BoundedModels, PairMetrics } from "../../src/proxy/upstream-metrics.ts";
 import { configOf } from "../support/config.ts";
 import { parsePrometheusText, sumOf } from "../support/prometheus-text.ts";
 
@@ -89,6 +90,19 @@ describe("the series of an upstream", () => {
     expect(sumOf(families, "llmproxy_llm_tokens_total", { model: "unknown" })).toBe(2);
     expect(families.get("llmproxy_llm_tokens_total")!.samples).toHaveLength(2 * 102);
     expect(sumOf(families, "llmproxy_metrics_dropped_series_total")).toBe(0);
+  });
+
+  test("stay the same for a model, however many configurations follow each other", async () => {
+    const { read, recorder } = setup();
+    const models = new BoundedModels();
+    for (let configuration = 0; configuration < 50; configuration++) {
+      const pair = new PairMetrics(recorder, ["pool", "a"], models);
+      for (let i = 0; i < 100; i++) pair.model(`model-${i}`).tokens("input").add(1);
+    }
+    const families = await read();
+    expect(families.get("llmproxy_llm_tokens_total")!.samples).toHaveLength(100);
+    for (const model of ["model-0", "model-99"])
+      expect(sumOf(families, "llmproxy_llm_tokens_total", { model })).toBe(50);
   });
 
   test("name the URL without credentials, and are there before anything happens", async () => {
