@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 
 import { type Definition, DEFINITIONS } from "../../src/observe/definitions.ts";
+import { dashboard, queries, written } from "../support/dashboard.ts";
 import { hasPromtool, promtool } from "../support/promtool.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -19,29 +20,13 @@ interface Rule {
 const alerts = parse(read("examples/prometheus/alerts.yaml")) as { groups: { rules: Rule[] }[] };
 const rules = alerts.groups.flatMap((group) => group.rules);
 
-interface Panel {
-  readonly id: number;
-  readonly type: string;
-  readonly title: string;
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly targets?: readonly { readonly expr: string }[];
-}
-const dashboard = JSON.parse(read("examples/grafana/llmproxy.json")) as {
-  panels: Panel[];
-  templating: { list: { name: string; definition?: string }[] };
-  annotations: { list: { expr: string }[] };
-};
-const queries = [
-  ...dashboard.panels.flatMap((panel) => (panel.targets ?? []).map((target) => [panel.title, target.expr])),
-  ...dashboard.annotations.list.map(({ expr }) => ["annotation", expr]),
-] as [title: string, expr: string][];
-
 /** Labels that Prometheus itself adds. */
 const ADDED = ["instance", "job", "le"];
 
 /** What an expression asks of a metric that there is not: unknown names, and labels that they do not have. */
 function mistakesIn(expr: string): string[] {
   const mistakes: string[] = [];
+  const labels = new Set(ADDED);
   for (const [, name, matchers] of expr.matchAll(/\b((?:llmproxy|process)_[a-z_]+)(?:\{([^}]*)\})?/g)) {
     const definitions: Readonly<Record<string, Definition>> = DEFINITIONS;
     const definition = definitions[name!] ?? definitions[name!.replace(/_(bucket|sum|count)$/, "")];
@@ -52,6 +37,11 @@ function mistakesIn(expr: string): string[] {
       if (!ADDED.includes(label!) && !definition?.labels.includes(label!))
         mistakes.push(`${name} has no label ${label}`);
     }
+    for (const label of definition?.labels ?? []) labels.add(label);
+  }
+  for (const [, list] of expr.matchAll(/\b(?:by|on|without|ignoring) \(([^)]*)\)/g)) {
+    for (const label of list!.split(/, ?/))
+      if (!labels.has(label)) mistakes.push(`no metric in it has a label ${label}`);
   }
   return mistakes;
 }
@@ -138,7 +128,7 @@ describe("the dashboard", () => {
     async () => {
       const asRules = queries.map(([, expr], i) => ({
         record: `query:${i}`,
-        expr: expr.replaceAll(/\$__rate_interval|\$__range/g, "5m").replaceAll(/\$[a-z]+/g, ".*"),
+        expr: written(expr, "5m"),
       }));
       const file = JSON.stringify({ groups: [{ name: "dashboard", rules: asRules }] });
       // The first argument of `check rules` may be standard input.
