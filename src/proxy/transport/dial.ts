@@ -89,7 +89,7 @@ export class Dial {
     const { port, tls } = this.target;
     const owner = new PendingSocket(this, address, tls !== null);
     this.pending.add(owner);
-    if (this.tried < this.addresses.length) this.stagger.arm(deadlineQueue(STAGGER_MS));
+    if (this.tried < this.addresses.length) this.stagger.arm(deadlineQueue(this.staggerMs()));
     else this.stagger.cancel();
     const socket = tls === null ? socketHandler : tlsSocketHandler;
     Bun.connect<SocketOwner>({
@@ -101,6 +101,11 @@ export class Dial {
     })
       // Where `onConnectError` was told, this changes nothing.
       .catch(() => owner.onConnectError(""));
+  }
+
+  /** Less where the limit leaves less: all addresses are tried within it. */
+  private staggerMs(): number {
+    return Math.min(STAGGER_MS, Math.floor(this.target.limitMs / (this.addresses.length + 1)));
   }
 
   private expire(): void {

@@ -1,9 +1,12 @@
+import { Deadline, deadlineQueue } from "../../shared/deadlines.ts";
 import { ipVersion } from "../../shared/ip-address.ts";
 
 /** How long the addresses of a name are used before it is looked up again. */
 const FRESH_MS = 30_000;
 /** The same when none of them could be connected to: the host may have moved. */
 const DOUBTED_MS = 1000;
+/** A lookup that takes longer is not waited for where the name was known before: name servers that are down are slow. */
+const PATIENCE_MS = 500;
 /** Of a name with more addresses the rest is left out: no connect limit is long enough for them. */
 const ADDRESSES_MAX = 16;
 
@@ -35,8 +38,14 @@ export class HostAddresses {
   private expiresMs: number;
   /** When they expire if they are doubted. */
   private doubtedExpiresMs = Number.POSITIVE_INFINITY;
+  private isLookingUp = false;
   /** Who waits for the lookup that is under way. */
   private waiters: Waiter[] = [];
+  private readonly patience = new Deadline(() => {
+    // The old addresses will do until it is over, or until they are doubted.
+    this.expiresMs = Number.POSITIVE_INFINITY;
+    this.answer();
+  });
 
   /** `hostname`: a name, or an IPv4 or IPv6 address without brackets. */
   constructor(hostname: string, resolve: Resolver = systemResolver, freshMs = FRESH_MS) {
@@ -55,13 +64,7 @@ export class HostAddresses {
       return;
     }
     this.waiters.push(onAddresses);
-    if (this.waiters.length > 1) return;
-    this.resolve(this.hostname, (found) => {
-      this.learn(found);
-      const waiters = this.waiters;
-      this.waiters = [];
-      for (const waiter of waiters) waiter(this.addresses);
-    });
+    if (!this.isLookingUp) this.lookUp();
   }
 
   /** The address did not answer while another one did, or refused: until the next lookup it comes last. */
@@ -76,6 +79,23 @@ export class HostAddresses {
   /** None could be connected to: the name is looked up again soon, though not for every request that fails. */
   doubt(): void {
     this.expiresMs = Math.min(this.expiresMs, this.doubtedExpiresMs);
+  }
+
+  private lookUp(): void {
+    this.isLookingUp = true;
+    if (this.addresses.length > 0) this.patience.arm(deadlineQueue(PATIENCE_MS));
+    this.resolve(this.hostname, (found) => {
+      this.isLookingUp = false;
+      this.patience.cancel();
+      this.learn(found);
+      this.answer();
+    });
+  }
+
+  private answer(): void {
+    const waiters = this.waiters;
+    this.waiters = [];
+    for (const waiter of waiters) waiter(this.addresses);
   }
 
   private learn(found: readonly string[] | { code: string }): void {

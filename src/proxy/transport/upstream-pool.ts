@@ -7,7 +7,10 @@ import { UpstreamConnection } from "./upstream-connection.ts";
 
 /** Dials at a time; who needs more waits. A burst must not overflow the queue of the upstream's listening socket. */
 const DIALS_MAX = 256;
-/** With so many dials that are late the upstream is out of reach: further ones would only use up descriptors. */
+/**
+ * With so many dials that are late the upstream is out of reach: further ones would only use up descriptors. All but
+ * one at a time, which tells when it is back, long before the kernel tries the late ones again.
+ */
 const LATE_DIALS_MAX = 64;
 
 /** How the connections of one pool are kept. */
@@ -130,7 +133,7 @@ export class UpstreamPool implements DialEvents {
   }
 
   private dialForWaiting(): void {
-    while (this.dials < Math.min(this.waiting.size, DIALS_MAX) && this.lateDials < LATE_DIALS_MAX) {
+    while (this.dials < Math.min(this.waiting.size, this.lateDials < LATE_DIALS_MAX ? DIALS_MAX : 1)) {
       this.dials++;
       new Dial(this.target, this).start();
     }

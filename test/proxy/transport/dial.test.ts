@@ -84,7 +84,7 @@ describe("a dial", () => {
   });
 
   describe("at an address that does not answer", () => {
-    test("tries the next one beside it, and puts the slow one last", async () => {
+    test("tries the next one beside it, in time before the limit, and puts the slow one last", async () => {
       const hole = await startBlackHole();
       using server = besides(hole, "127.0.0.2");
       const watch = new Watch(["127.0.0.1", "127.0.0.2"]).dial(server.port);
@@ -96,6 +96,12 @@ describe("a dial", () => {
       const alone = new Watch(["127.0.0.1"]).dial(portOf(hole), 50);
       await eventually("it is late", () => alone.late !== null);
       expect([alone.late, alone.failed, alone.socket]).toEqual([true, null, null]);
+      // Four steps of the usual length would not fit into the limit.
+      const addresses = [...Array<string>(4).fill("127.0.0.1"), "127.0.0.2"];
+      const hasty = new Watch(addresses).dial(server.port, 600);
+      await eventually("it is over", () => hasty.socket !== null || hasty.late !== null);
+      expect([hasty.socket?.remoteAddress, hasty.late]).toEqual(["127.0.0.2", null]);
+      hasty.socket!.end();
       hole.stop();
     }, 30_000);
   });

@@ -56,6 +56,29 @@ describe("the addresses of a host", () => {
     expect(await addressesOf(host)).toEqual(["10.0.0.2"]);
   });
 
+  test("are the old ones where the resolver takes its time, until they are doubted or it is back", async () => {
+    const lookups: ((found: readonly string[]) => void)[] = [];
+    const host = new HostAddresses("a.test", (_, onResult) => void lookups.push(onResult), 1);
+    const first = addressesOf(host);
+    await Bun.sleep(600);
+    // What is not known is waited for.
+    expect(await Promise.race([first, "nothing"])).toBe("nothing");
+    lookups[0]!(["10.0.0.1"]);
+    expect(await first).toEqual(["10.0.0.1"]);
+    await Bun.sleep(5);
+    const asked = Promise.all([addressesOf(host), addressesOf(host)]);
+    expect(await Promise.race([asked, Bun.sleep(50).then(() => "nothing")])).toBe("nothing");
+    expect(await asked).toEqual([["10.0.0.1"], ["10.0.0.1"]]);
+    expect(await Promise.race([addressesOf(host), "nothing"])).toEqual(["10.0.0.1"]);
+    await Bun.sleep(1010);
+    host.doubt();
+    const doubting = addressesOf(host);
+    expect(await Promise.race([doubting, Bun.sleep(600).then(() => "nothing")])).toBe("nothing");
+    expect(lookups.length).toBe(2);
+    lookups[1]!(["10.0.0.2"]);
+    expect(await doubting).toEqual(["10.0.0.2"]);
+  });
+
   test("that did not answer come last, until the next lookup", async () => {
     const { resolve } = saying(["10.0.0.1", "10.0.0.2", "10.0.0.3"], ["10.0.0.1", "10.0.0.2"]);
     const host = new HostAddresses("a.test", resolve, 1000);
