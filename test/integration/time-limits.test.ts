@@ -4,6 +4,7 @@ import { startUpstream } from "../../src/demo/upstream.ts";
 import { type BlackHole, startBlackHole } from "../support/black-hole.ts";
 import { ask, ClientConnection } from "../support/client-connection.ts";
 import { configOf, TRANSPORTS } from "../support/config.ts";
+import { unusedPort } from "../support/ports.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { valueOf } from "../support/response-reader.ts";
 import { eventually } from "../support/wait.ts";
@@ -14,6 +15,7 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
   const upstream = startUpstream({ name: "demo" });
   // Nobody else asks it: an answer to another request would show that it can be reached.
   const thinker = startUpstream({ name: "thinker" });
+  const closingPort = unusedPort();
   let hole: BlackHole;
   let proxy: RunningProxy;
 
@@ -26,6 +28,10 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
           whole: { upstreams: { demo: upstream.url }, client: { stream: false, timeout: { request: 1 } } },
           quiet: { upstreams: { demo: upstream.url }, client: { timeout: { connect: 1 } } },
           thinking: { upstreams: { thinker: thinker.url }, client: { timeout: { connect: 1 } } },
+          closing: {
+            upstreams: { closing: `http://127.0.0.1:${closingPort}` },
+            client: { timeout: { connect: 1 } },
+          },
           holeFirst: {
             upstreams: { hole: hole.url, demo: upstream.url },
             strategy: "failover",
@@ -118,6 +124,26 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
       const response = await post("thinking", "delay=3500", whole);
       expect(response.status).toBe(200);
     });
+
+    test.concurrent(
+      "does not end a request to an upstream that shuts down and finishes its work",
+      async () => {
+        // It takes no more connections, so that a look at whether it can be reached finds it gone.
+        const closing = Bun.listen<undefined>({
+          hostname: "127.0.0.1",
+          port: closingPort,
+          socket: {
+            data(socket, chunk) {
+              if (!chunk.toString().endsWith("}")) return;
+              closing.stop();
+              setTimeout(() => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"), 2500);
+            },
+          },
+        });
+        const response = await post("closing", "", whole);
+        expect([response.status, response.body.toString()]).toEqual([200, "done"]);
+      },
+    );
 
     test.concurrent("does not end a stream whose first token takes longer than it", async () => {
       const response = await post("quiet", "ttft=3500", streamed);

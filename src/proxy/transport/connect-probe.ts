@@ -4,7 +4,8 @@ import { Deadline, deadlineQueue } from "../../shared/deadlines.ts";
  * Bounds connecting where the transport does not say when a connection is up. While a response head is
  * late, it opens a TCP connection of its own to the same place: if that does not come up within what is
  * left of the limit, the upstream cannot be reached and the request is given up; if it does, the upstream is
- * merely thinking and may take all its time.
+ * merely thinking and may take all its time. A connection that is refused tells the same: had the request's own been
+ * refused, that would be known by now, so the upstream finishes its work and takes no more.
  *
  * One probe at a time and origin serves all who wait for it, and none is made while responses come in.
  */
@@ -45,10 +46,10 @@ export class ConnectProbe {
     if (state.probing) return;
     state.probing = true;
     const { hostname, port } = addressOf(this.proxyUrl ?? origin);
-    const probe = new TcpProbe(hostname, port, this.limitMs / 2, (connected) => {
+    const probe = new TcpProbe(hostname, port, this.limitMs / 2, (answered) => {
       state.probing = false;
-      // Who waits is let go on success; on failure its own deadline gives it up, when the limit is reached.
-      if (connected) {
+      // Who waits is let go on an answer; without one its own deadline gives it up, when the limit is reached.
+      if (answered) {
         state.reachedMs = performance.now();
         for (const deadline of state.waiting) deadline.cancel();
       }
@@ -79,15 +80,15 @@ function addressOf(url: string): { hostname: string; port: number } {
   return { hostname: bare, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
 }
 
-/** One TCP connection that is closed as soon as it is up. Reports once. */
+/** One TCP connection that is closed as soon as it is up. Reports once whether there was an answer, be it a refusal. */
 class TcpProbe {
   private readonly hostname: string;
   private readonly port: number;
   private readonly deadline: Deadline;
   private readonly limitMs: number;
-  private onResult: ((connected: boolean) => void) | null;
+  private onResult: ((answered: boolean) => void) | null;
 
-  constructor(hostname: string, port: number, limitMs: number, onResult: (connected: boolean) => void) {
+  constructor(hostname: string, port: number, limitMs: number, onResult: (answered: boolean) => void) {
     this.hostname = hostname;
     this.port = port;
     this.limitMs = limitMs;
@@ -106,14 +107,14 @@ class TcpProbe {
           this.settle(true);
         },
         data() {},
-        connectError: () => this.settle(false),
+        connectError: () => this.settle(true),
       },
-    }).catch(() => this.settle(false));
+    }).catch(() => this.settle(true));
   }
 
-  private settle(connected: boolean): void {
+  private settle(answered: boolean): void {
     this.deadline.cancel();
-    this.onResult?.(connected);
+    this.onResult?.(answered);
     this.onResult = null;
   }
 }
