@@ -178,9 +178,14 @@ describe("requests in progress", () => {
     const senders = await Promise.all(
       Array.from({ length: 6 }, () => ClientConnection.open(proxy.port("flight"))),
     );
-    const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{";
-    for (const sender of senders) sender.send(head);
-    expect((await ask(proxy.port("flight"), "/v1/models")).status).toBe(200);
+    const head =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 100\r\n";
+    for (const sender of senders) sender.send(`${head}\r\n`);
+    for (const sender of senders) await sender.until((pending) => pending.startsWith("HTTP/1.1 100 "));
+    // Those of the test before may not all have gone yet.
+    const isAnswered = async () => (await ask(proxy.port("flight"), "/v1/models")).status === 200;
+    await eventually("there is room for a whole request", isAnswered);
+    expect(senders.filter(({ ended }) => ended !== null)).toEqual([]);
     for (const sender of senders) sender.destroy();
   });
 
