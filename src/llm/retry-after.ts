@@ -19,18 +19,20 @@ type HeaderOf = (name: string) => string | null;
  * How long an upstream asks to be left alone, in ms from now; null when it does not say. `retry-after-ms`
  * comes before `Retry-After` (seconds, also with a fraction, or a date; RFC 9110 10.2.3). Without either, the
  * reset of a budget of which nothing remains counts, for at most a minute: it tells when the budget is full
- * again, which is later than when one call fits.
+ * again, which is later than when one call fits. Times are read by the clock that they were told by, that of the
+ * response's `Date`; ours, `wallClockMs`, counts where there is none.
  */
 export function retryAfterMs(header: HeaderOf, wallClockMs: number): number | null {
+  const sentMs = timeOf(header("date") ?? "", HTTP_DATE) ?? wallClockMs;
   const ms = numberOf(header("retry-after-ms"));
   if (ms !== null) return bounded(ms);
   const given = header("retry-after");
   if (given !== null) {
     const seconds = numberOf(given);
     if (seconds !== null) return bounded(seconds * 1000);
-    return untilDate(given, HTTP_DATE, wallClockMs);
+    return untilDate(given, HTTP_DATE, sentMs);
   }
-  return exhaustedResetMs(header, wallClockMs);
+  return exhaustedResetMs(header, sentMs);
 }
 
 /** Families of rate-limit headers: names of what remains and of when it is reset. */
@@ -45,18 +47,18 @@ const BUDGETS: readonly { readonly remaining: string; readonly reset: string }[]
   })),
 ];
 
-function exhaustedResetMs(header: HeaderOf, wallClockMs: number): number | null {
+function exhaustedResetMs(header: HeaderOf, sentMs: number): number | null {
   let latest: number | null = null;
   for (const budget of BUDGETS) {
     if (numberOf(header(budget.remaining)) !== 0) continue;
-    const ms = resetMs(header(budget.reset), wallClockMs);
+    const ms = resetMs(header(budget.reset), sentMs);
     if (ms !== null) latest = Math.max(latest ?? 0, Math.min(ms, RESET_MS_MAX));
   }
   return latest;
 }
 
 /** Seconds (Azure), a Go duration such as `6m0s` (OpenAI) or an RFC 3339 time (Anthropic), as ms from now. */
-function resetMs(text: string | null, wallClockMs: number): number | null {
+function resetMs(text: string | null, sentMs: number): number | null {
   if (text === null) return null;
   const seconds = numberOf(text);
   if (seconds !== null) return bounded(seconds * 1000);
@@ -66,13 +68,18 @@ function resetMs(text: string | null, wallClockMs: number): number | null {
       ms += Number(count) * GO_DURATION_UNITS_MS[unit!]!;
     return bounded(ms);
   }
-  return untilDate(text, RFC_3339, wallClockMs);
+  return untilDate(text, RFC_3339, sentMs);
+}
+
+function untilDate(text: string, form: RegExp, sentMs: number): number | null {
+  const timeMs = timeOf(text, form);
+  return timeMs === null ? null : bounded(timeMs - sentMs);
 }
 
 /** The form is looked at first: `Date.parse` takes almost anything, `-5` and `1 2 3` included. */
-function untilDate(text: string, form: RegExp, wallClockMs: number): number | null {
-  const date = form.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(date) ? null : bounded(date - wallClockMs);
+function timeOf(text: string, form: RegExp): number | null {
+  const timeMs = form.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(timeMs) ? null : timeMs;
 }
 
 function numberOf(text: string | null): number | null {

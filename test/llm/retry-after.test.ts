@@ -21,6 +21,11 @@ describe("how long an upstream asks to be left alone", () => {
     [{ "retry-after": "Sun, 01 Mar 2026 11:59:00 GMT" }, 0],
     [{ "retry-after-ms": "250" }, 250],
     [{ "retry-after-ms": "250.5", "retry-after": "9" }, 250.5],
+    // By the clock of the upstream, however wrong it is, or ours.
+    [{ "retry-after": "Sun, 01 Mar 2026 13:00:30 GMT", date: "Sun, 01 Mar 2026 13:00:10 GMT" }, 20_000],
+    [{ "retry-after": "Sun, 01 Mar 2026 11:00:30 GMT", date: "Sun, 01 Mar 2026 11:00:10 GMT" }, 20_000],
+    [{ "retry-after": "Sun, 01 Mar 2026 12:00:30 GMT", date: "today" }, 30_000],
+    [{ "retry-after": "7", date: "Sun, 01 Mar 2026 11:00:10 GMT" }, 7000],
     // A wish that cannot be read leaves the other one.
     [{ "retry-after-ms": "soon", "retry-after": "9" }, 9000],
     [{ "retry-after-ms": "", "retry-after": "9" }, 9000],
