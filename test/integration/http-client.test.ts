@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 
 import { ask } from "../support/client-connection.ts";
-import { configOf } from "../support/config.ts";
+import { configOf, TRANSPORTS } from "../support/config.ts";
 import { startConnectProxy } from "../support/connect-proxy.ts";
 import { unusedPort } from "../support/ports.ts";
+import { canReadMemory, threadNames } from "../support/process-memory.ts";
 import { startProxy } from "../support/proxy.ts";
 import { startRawUpstream } from "../support/raw-upstream.ts";
 import { valueOf } from "../support/response-reader.ts";
@@ -29,6 +30,20 @@ describe("connections to upstreams", () => {
     expect(upstream.requests.length).toBe(20);
     expect(upstream.connectionCount).toBe(1);
   });
+
+  test.skipIf(!canReadMemory).each(TRANSPORTS)(
+    "are a matter of the workers alone, but for fetch (transport: %s)",
+    async (transport) => {
+      using upstream = startOk();
+      await using proxy = await startProxy({
+        config: configOf({ main: { upstreams: { up: upstream.url } } }, transport),
+        workers: 2,
+      });
+      for (let round = 0; round < 20; round++) await ask(proxy.port(), "/v1/models");
+      // The name that Bun gives to the thread that works for fetch.
+      expect(threadNames(proxy.pid).includes("HTTP Client")).toBe(transport === "fetch");
+    },
+  );
 
   test.concurrent("are not reused where keepalive is 0", async () => {
     using upstream = startOk();

@@ -34,6 +34,11 @@ export class Peer {
     if (this.writer.isDrained()) this.socket.end();
   }
 
+  /** The name of the server that a TLS client asked for (SNI); null = none. */
+  serverName(): string | null {
+    return (this.socket as unknown as { getServername(): string | undefined }).getServername() ?? null;
+  }
+
   reset(): void {
     this.socket.terminate();
   }

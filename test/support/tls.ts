@@ -12,3 +12,10 @@ export const serverTls: TLSOptions = {
   cert: Bun.file(join(directory, "server.pem")),
   key: Bun.file(join(directory, "server.key")),
 };
+
+/** A certificate for `other.test` alone, and its own authority. */
+export const otherFile = join(directory, "other.pem");
+export const otherTls: TLSOptions = {
+  cert: Bun.file(otherFile),
+  key: Bun.file(join(directory, "other.key")),
+};

@@ -43,9 +43,10 @@ function makePool(origin: string, client: ClientPlan): UpstreamPool {
   const { protocol, hostname, host, port } = new URL(origin);
   const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
   const isTls = protocol === "https:";
-  // A certificate is checked against the name that was asked for; an address is none (RFC 6066 3).
-  const name = ipVersion(bare) === 0 ? { serverName: bare } : {};
-  const tls = isTls ? { ...name, rejectUnauthorized: true } : null;
+  // A certificate is checked against the name that is asked for, without the dot of the root. An address is no name (RFC
+  // 6066 3), and Bun would send it: with none it checks the certificate against the address that it connects to.
+  const serverName = ipVersion(bare) === 0 ? bare.replace(/\.$/, "") : "";
+  const tls = isTls ? { serverName, rejectUnauthorized: true } : null;
   const target = {
     addresses: new HostAddresses(bare),
     port: port === "" ? (isTls ? 443 : 80) : Number(port),

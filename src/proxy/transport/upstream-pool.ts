@@ -89,7 +89,7 @@ export class UpstreamPool implements DialEvents {
 
   /** An unused connection is closed, or no longer trusted. */
   forget(connection: UpstreamConnection): void {
-    const at = this.idle.lastIndexOf(connection);
+    const at = this.idle.indexOf(connection);
     if (at >= 0) this.idle.splice(at, 1);
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import type { Peer } from "../../support/peer-server.ts";
 import { startPeerServer } from "../../support/peer-server.ts";
-import { authorityFile, serverTls } from "../../support/tls.ts";
+import { authorityFile, otherFile, otherTls, serverTls } from "../../support/tls.ts";
 
 const ANSWER_BYTES = 3_000_000;
 const TRUSTING = { NODE_EXTRA_CA_CERTS: authorityFile };
@@ -27,13 +27,21 @@ function answer(peer: Peer): void {
 }
 
 describe("TLS on a socket", () => {
-  test.concurrent.each(["127.0.0.1", "localhost"])(
-    "to %s carries requests, one after the other, where its authority is trusted",
-    async (host) => {
-      using server = startPeerServer({ onData: answer }, { tls: serverTls });
+  test.concurrent.each([
+    ["127.0.0.1", null],
+    ["localhost", "localhost"],
+  ])(
+    "to %s carries requests, one after the other, where its authority is trusted, and asks for the name %p",
+    async (host, name) => {
+      const names = new Map<Peer, string | null>();
+      const onData = (peer: Peer) => {
+        names.set(peer, peer.serverName());
+        answer(peer);
+      };
+      using server = startPeerServer({ onData }, { tls: serverTls });
       const asked = await askTwice(`https://${host}:${server.port}`, TRUSTING);
       expect(asked).toEqual(Array(2).fill({ status: 200, bytes: ANSWER_BYTES }));
-      expect(server.peers.length).toBe(1);
+      expect(server.peers.map((peer) => names.get(peer))).toEqual([name]);
     },
   );
 
@@ -46,6 +54,16 @@ describe("TLS on a socket", () => {
     expect(await askTwice(server.origin, env)).toEqual([TLS_FAILURE, TLS_FAILURE]);
     expect(server.peers.every((peer) => peer.received === "")).toBe(true);
   });
+
+  test.concurrent(
+    "sends nothing where the certificate is for another name than the one asked for",
+    async () => {
+      using server = startPeerServer({ onData: answer }, { tls: otherTls });
+      const asked = await askTwice(`https://localhost:${server.port}`, { NODE_EXTRA_CA_CERTS: otherFile });
+      expect(asked).toEqual([TLS_FAILURE, TLS_FAILURE]);
+      expect(server.peers.every((peer) => peer.received === "")).toBe(true);
+    },
+  );
 
   test.concurrent("sends nothing of a request to a server that does not speak it", async () => {
     using server = startPeerServer({ onData: (peer) => peer.send("HTTP/1.1 400 Bad Request\r\n\r\n") });
