@@ -41,7 +41,7 @@ Options:
                                   and exit with 0 (valid) or 1 (not valid)
   -d, --debug                     log in detail
       --shutdown-timeout SECONDS  time for requests in progress to end after SIGTERM or SIGINT,
-                                  1-120 (default: 30)
+                                  1-120 (default: 30); another signal cuts them
       --workers N                 worker threads, 1-64 (default: one per CPU on Linux,
                                   one elsewhere)
       --demo                      serve three scripted upstreams on this machine; needs no

@@ -80,6 +80,10 @@ export function parseYaml(text: string): ParsedYaml {
     const document = parseDocument(text, { ...options, lineCounter: lines });
     const first = firstOf(document.errors) ?? firstOf(document.warnings);
     if (first !== null) {
+      const tab = tabNear(text, first.pos[0]);
+      if (tab !== null) {
+        return { ok: false, position: positionAt(tab), message: `YAML: ${meanings.TAB_AS_INDENT}` };
+      }
       const opener = openerOf(document, first);
       const from = opener === null ? "" : ` (it begins on line ${positionAt(opener).line})`;
       return { ok: false, position: positionAt(first.pos[0]), message: `YAML: ${textOf(first)}${from}` };
@@ -105,6 +109,13 @@ function firstOf(errors: readonly YAMLError[]): YAMLError | null {
     if (first === null || error.pos[0] < first.pos[0]) first = error;
   }
   return first;
+}
+
+/** Where a tab indents the line of an error or the next one; the parser often blames something else for it. */
+function tabNear(text: string, offset: number): number | null {
+  const lineStart = text.lastIndexOf("\n", offset - 1) + 1;
+  const before = /^(?:[^\n]*\n)?? *(?=\t[ \t]*\S)/.exec(text.slice(lineStart));
+  return before === null ? null : lineStart + before[0].length;
 }
 
 /** Where the quoted value or bracket begins that an error of a missing end is about: it may be far above. */

@@ -16,7 +16,7 @@ import type { Demo } from "./demo.ts";
 import { connectionsMax } from "./environment.ts";
 import { Logs } from "./logs.ts";
 import { findServiceManager, type ServiceManager } from "./sd-notify.ts";
-import { onHangUp, onReopen, stopSignal } from "./signals.ts";
+import { onHangUp, onReopen, STOP_ECHO_MS, stopSignal } from "./signals.ts";
 import { StartError, Supervisor } from "./supervisor.ts";
 import { build, versionText } from "./version.ts";
 import { stuckWorker } from "./watchdog.ts";
@@ -163,7 +163,7 @@ async function stopped(
   log("info", "draining", { signal, limit_s: limitMs / 1000 });
   manager.stopping(limitMs + STOP_EXTRA_MS);
   const late = new Promise<"late">((resolve) => setTimeout(resolve, limitMs, "late"));
-  const again = stopSignal().then(() => "late" as const);
+  const again = stopSignal(STOP_ECHO_MS).then(() => "late" as const);
   const end = await Promise.race([supervisor.drain(), late, again]);
   if (end !== "late") return 0;
   log("warn", "requests in progress were cut");

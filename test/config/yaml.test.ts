@@ -9,6 +9,8 @@ setDefaultTimeout(60_000);
 describe("a syntax error is one error at its place", () => {
   const cases: [what: string, text: string, message: string][] = [
     ["a tab", "a:\n«\tb: 1", "a tab is used for indentation, expected spaces"],
+    ["a tab that a key is before", "a:\n  b:\n«\t- c: 1", "a tab is used for indentation, expected spaces"],
+    ["a tab behind spaces", "a:\n  b: 1\n  «\tc: 2", "a tab is used for indentation, expected spaces"],
     ["an indentation", "a:\n  b: 1\n« c: 2", "all mapping items must start at the same column"],
     ["a quote", "a: 'b\nc: 1\n«", "missing closing ' quote (it begins on line 1)"],
     ["a double quote", 'a:\n  - "b\n\n  - c\n«', 'missing closing " quote (it begins on line 2)'],

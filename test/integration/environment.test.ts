@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
+import { runBinary } from "../support/binary.ts";
 import { ask } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -56,20 +57,33 @@ test("files in the current directory that Bun would read have no effect", async 
 });
 
 const mayBecomeNobody = process.getuid?.() === 0 && Bun.which("setpriv") !== null;
+const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"];
 
 test.skipIf(!mayBecomeNobody)(
   "the binary works as a user that may write nowhere and read little",
   async () => {
     const cwd = directoryWith({});
-    await using proxy = await startProxy({
-      config: config(),
-      cwd,
-      wrapper: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"],
-    });
+    await using proxy = await startProxy({ config: config(), cwd, wrapper: asNobody });
     expect(readFileSync(`/proc/${proxy.pid}/status`, "latin1")).toMatch(/^Uid:\s+65534\s+65534/m);
     expect((await ask(proxy.port(), "/v1/models")).status).toBe(200);
   },
 );
+
+test.skipIf(!mayBecomeNobody)("what it may not read ends the start with one clear error", async () => {
+  const token = { type: "bearer", token: "${file:key}" };
+  const withKey = configOf({ main: { upstreams: { demo: { url: upstream.url, auth: token } } } });
+  const cwd = directoryWith({ "config.json": JSON.stringify(withKey), "closed.yaml": "", key: "sk-secret" });
+  for (const name of ["closed.yaml", "key"]) chmodSync(join(cwd, name), 0o000);
+  const run = (file: string) => runBinary(["--config", file], { cwd, wrapper: asNobody });
+  const closed = await run("closed.yaml");
+  expect(closed.stderr).toBe("closed.yaml: permission denied\nllmproxyd: closed.yaml has 1 error\n");
+  const withoutKey = await run("config.json");
+  expect(withoutKey.stderr).toMatch(
+    /^config\.json:\d+:\d+: upstreams\[0\]\.auth\.token: found \$\{file:key\}, .*/,
+  );
+  expect(withoutKey.stderr).toContain("permission denied\nllmproxyd: config.json has 1 error\n");
+  expect([closed.exitCode, withoutKey.exitCode]).toEqual([1, 1]);
+});
 
 const mayUnmount = process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"]).exitCode === 0;
 
