@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
-import { type AccessLine, readAccessLog, withAccessLog } from "../support/access-log.ts";
+import {
+  type AccessLine,
+  readAccessLog,
+  readGrowingAccessLog,
+  withAccessLog,
+} from "../support/access-log.ts";
 import { ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
 import { load, rawRequest } from "../support/load-client.ts";
@@ -150,7 +155,7 @@ describe("a line", () => {
     await ask(id).catch(() => {});
     let line: AccessLine | undefined;
     await eventually("its line is there", () => {
-      line = readAccessLog(path()).find((candidate) => candidate.request_id === id);
+      line = readGrowingAccessLog(path()).find((candidate) => candidate.request_id === id);
       return line !== undefined;
     });
     return line!;
@@ -241,7 +246,7 @@ describe("a line", () => {
     const client = await ClientConnection.open(proxy.port("limited"));
     client.send(Buffer.from("GET /v1/models HTTP/1.1\r\n\r\n"));
     expect((await client.response()).status).toBe(400);
-    const find = () => readAccessLog(path()).find(({ error }) => error === "malformed_request");
+    const find = () => readGrowingAccessLog(path()).find(({ error }) => error === "malformed_request");
     await eventually("its line is there", () => find() !== undefined);
     expect(find()).toMatchObject({
       forward: "limited",
@@ -278,8 +283,8 @@ describe("a line", () => {
     });
     expect(line).toMatchObject({ path: "/v1/%0a%22", model: forged });
     const other = () =>
-      readAccessLog(path()).find(({ request_id }) => request_id === line.request_id + suffix);
+      readGrowingAccessLog(path()).find(({ request_id }) => request_id === line.request_id + suffix);
     await eventually("the other line is there", () => other() !== undefined);
-    expect(readAccessLog(path()).some(({ request_id }) => request_id === "forged")).toBe(false);
+    expect(readGrowingAccessLog(path()).some(({ request_id }) => request_id === "forged")).toBe(false);
   });
 });

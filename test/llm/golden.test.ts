@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 
 import { ResponseReader, type Verdict } from "../../src/llm/response-reader.ts";
-import { expected, GOLDEN, type Golden, GOLDEN_EVENTS, learnt } from "../fixtures/streams/golden.ts";
+import {
+  endOf,
+  expected,
+  firstEvents,
+  GOLDEN,
+  type Golden,
+  GOLDEN_EVENTS,
+  learnt,
+} from "../fixtures/streams/golden.ts";
 
 const encoder = new TextEncoder();
 
@@ -38,19 +46,6 @@ function verdictOfPrefix(golden: Golden, bytes: Uint8Array, clean: boolean): Ver
 }
 
 const everyByte = (bytes: Uint8Array): number[] => Array.from(bytes, (_, at) => at);
-
-/** The text up to and with its event number `count`. */
-function firstEvents(golden: Golden, count: number): string {
-  if (golden.file.endsWith(".ndjson"))
-    return golden.text
-      .split(/(?<=\n)/)
-      .slice(0, count)
-      .join("");
-  const events = golden.text.split(/(?<=\n\n)/);
-  let end = 0;
-  for (let seen = 0; seen < count; end++) if (!events[end]!.startsWith(":")) seen++;
-  return events.slice(0, end).join("");
-}
 
 describe("golden responses", () => {
   for (const golden of GOLDEN) {
@@ -107,11 +102,7 @@ describe("truncated responses", () => {
 
     test(`${golden.file} is never complete when the connection broke before its end`, () => {
       const isEvents = !golden.contentType.startsWith("application/json");
-      const end = isEvents
-        ? encoder.encode(firstEvents(golden, golden.endsAfter).trimEnd()).length
-        : golden.file === "gemini-array.txt"
-          ? encoder.encode(golden.text.slice(0, golden.text.lastIndexOf("}") + 1)).length
-          : encoder.encode(golden.text.trimEnd()).length;
+      const end = endOf(golden);
       const bytes = encoder.encode(golden.text);
       for (let cut = 0; cut <= bytes.length; cut++) {
         const verdict = verdictOfPrefix(golden, bytes.slice(0, cut), false);
