@@ -9,6 +9,7 @@ import { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
 import { type Death, DEATHS } from "../support/mortal-worker-channel.ts";
+import { parsePrometheusText } from "../support/prometheus-text.ts";
 import { eventually } from "../support/wait.ts";
 
 // The supervisor runs in this process, so that its workers can be ended from outside.
@@ -58,11 +59,19 @@ function inFlight(): number {
   return upstreamStatus(supervisor["memory"].balancer, plan.upstreams[0]!, nowMs()).inFlight;
 }
 
+/** Whatever only grows, by series. */
+function counters(): Map<string, number> {
+  const families = [...parsePrometheusText(supervisor.board.render()).values()];
+  const samples = families.filter(({ type }) => type !== "gauge").flatMap((family) => family.samples);
+  return new Map(samples.map(({ name, labels, value }) => [name + JSON.stringify(labels), value]));
+}
+
+const CHAT = "/v1/chat/completions";
 const body = JSON.stringify({ model: "m", stream: true, messages: [{ role: "user", content: "Hi" }] });
 
 /** Streams under way, of which the clients have seen the first tokens. */
 function beginStreams(count: number): Promise<ClientConnection[]> {
-  const request = requestBytes("/v1/chat/completions", {
+  const request = requestBytes(CHAT, {
     body,
     headers: ["x-demo-script", "hang=mid-stream"],
   });
@@ -143,12 +152,26 @@ describe("a worker that dies", () => {
     await answers();
   });
 
-  test("leaves what it counted in the metrics", async () => {
-    await start(1);
-    for (let round = 0; round < 5; round++) await ask(port(), "/v1/models");
-    end(0);
-    await answers();
-    const series = /^llmproxy_upstream_requests_total\{[^}]*upstream="demo"[^}]*\} (\d+)$/m;
-    expect(Number(series.exec(supervisor.board.render())?.[1])).toBe(upstream.counts.accepted);
+  test("leaves all that it counted in the metrics", async () => {
+    await start(2);
+    const counted = JSON.stringify({ ...JSON.parse(body), stream_options: { include_usage: true } });
+    for (let round = 0; round < 20; round++) await ask(port(), CHAT, { method: "POST", body: counted });
+    const before = counters();
+    expect([...before.keys()].some((series) => series.startsWith("llmproxy_llm_tokens_total"))).toBe(true);
+    // Each of the two dies twice.
+    for (let death = 1; death <= 4; death++) {
+      end(death % 2);
+      await eventually("it is noticed", () => logged.split("worker died").length - 1 === death);
+      await answers();
+    }
+    const after = counters();
+    for (const [series, value] of before) {
+      const now = after.get(series);
+      // What came since were requests of another path, and no streams.
+      if (/_llm_|path="\/v1\/chat/.test(series)) expect([series, now]).toEqual([series, value]);
+      expect([series, now! >= value]).toEqual([series, true]);
+    }
+    const requests = `llmproxy_upstream_requests_total{"group":"main","upstream":"demo"}`;
+    expect(after.get(requests)).toBe(upstream.counts.accepted);
   });
 });
