@@ -1,7 +1,7 @@
 // What observing costs: the same source built with and without metrics and usage reading, under the same load, in turn.
-// Prints the CPU time of the proxy's process per request and per relayed token.
+// Prints the CPU time of the proxy's process per request and per relayed token, and the median of the ratios of all rounds.
 //
-//     bun scripts/bench/observe/cost.ts [rounds]
+//     bun scripts/bench/observe/cost.ts [rounds] [words of the names of cases, such as stream]
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,10 +9,13 @@ import { join } from "node:path";
 import type { BunPlugin, Subprocess } from "bun";
 
 import { load, rawRequest } from "../../../test/support/load-client.ts";
+import { parseStat } from "../procfs.ts";
+import { pairwise, type Spread, spreadOf } from "../statistics.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
-const ROUNDS = Number(process.argv[2] ?? 7);
+const ROUNDS = Number(process.argv[2] ?? 15);
 const TICKS_PER_SECOND = 100;
+const ASKED = process.argv.slice(3);
 const TOKENS = 200;
 
 interface Case {
@@ -50,23 +53,23 @@ const CASES: readonly Case[] = [
     unitsPerAnswer: 1,
   },
   {
-    name: "OpenAI stream, 32 at a time, a token every 4 ms",
+    name: "OpenAI stream, 32 at a time, a token every 2 ms",
     unit: "token",
     path: "/v1/chat/completions",
     body: stream,
-    script: `tokens=${TOKENS}; interval=4`,
+    script: `tokens=${TOKENS}; interval=2`,
     connections: 32,
-    total: 96,
+    total: 192,
     unitsPerAnswer: TOKENS,
   },
   {
-    name: "Anthropic stream, 32 at a time, a token every 4 ms",
+    name: "Anthropic stream, 32 at a time, a token every 2 ms",
     unit: "token",
     path: "/v1/messages",
     body: { model: "demo-1", messages, stream: true, max_tokens: 1000 },
-    script: `tokens=${TOKENS}; interval=4`,
+    script: `tokens=${TOKENS}; interval=2`,
     connections: 32,
-    total: 96,
+    total: 192,
     unitsPerAnswer: TOKENS,
   },
 ];
@@ -97,10 +100,9 @@ async function build(outfile: string, plugins: BunPlugin[]): Promise<void> {
   if (!result.success) throw new AggregateError(result.logs);
 }
 
-/** CPU time that a process has used, in microseconds. */
+/** CPU time that a process has used, threads that have ended included, in microseconds. */
 function cpuUs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!.split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
+  return (parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"))!.ticks / TICKS_PER_SECOND) * 1e6;
 }
 
 async function startProxy(
@@ -136,10 +138,6 @@ function requestOf({ path, body, script }: Case): Buffer {
   return rawRequest("POST", path, [`x-demo-script: ${script}`], JSON.stringify(body));
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-}
-
 const directory = mkdtempSync(join(tmpdir(), "llmproxy-bench-"));
 const binaries = [join(directory, "off"), join(directory, "on")] as const;
 await build(binaries[0], [withoutObservation]);
@@ -153,7 +151,7 @@ const upstreamPort = Number(
 );
 const proxies = await Promise.all(binaries.map((binary) => startProxy(binary, directory, upstreamPort)));
 
-for (const test of CASES) {
+for (const test of CASES.filter(({ name }) => ASKED.every((word) => name.includes(word)))) {
   const request = requestOf(test);
   const costs: [number[], number[]] = [[], []];
   // The first round warms up. The two take turns at being first, so that a disturbance hits both alike.
@@ -166,11 +164,13 @@ for (const test of CASES) {
       if (round > 0) costs[which as 0 | 1].push(cost);
     }
   }
-  const [off, on] = [median(costs[0]), median(costs[1])];
-  const ratio = ((on / off - 1) * 100).toFixed(1);
+  const [off, on] = [spreadOf(costs[0])!, spreadOf(costs[1])!];
+  const added = spreadOf(pairwise(costs[1], costs[0], (on, off) => (on / off - 1) * 100) as number[])!;
+  const us = ({ median, min, max }: Spread) =>
+    `${median.toFixed(1)} us (${min.toFixed(1)} to ${max.toFixed(1)})`;
   console.log(
-    `${test.name}: off ${off.toFixed(1)} us, on ${on.toFixed(1)} us per ${test.unit}: ${ratio} %` +
-      `   (off ${costs[0].map((c) => c.toFixed(1)).join(" ")} | on ${costs[1].map((c) => c.toFixed(1)).join(" ")})`,
+    `${test.name}, per ${test.unit}: off ${us(off)}, on ${us(on)}: ` +
+      `${added.median.toFixed(1)} % (${added.min.toFixed(1)} to ${added.max.toFixed(1)})`,
   );
 }
 for (const { child } of proxies) child.kill("SIGTERM");
