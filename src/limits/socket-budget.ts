@@ -1,15 +1,22 @@
-import type { IdleConnections } from "../http/idle-connections.ts";
 import type { LimitsMemory } from "../memory/limits-memory.ts";
 
+/** Connections at rest, of which one can be closed to make room for another. */
+export interface RestingSockets {
+  readonly size: number;
+  /** Closes the one that has waited longest. False: there is none. */
+  closeLongest(): boolean;
+}
+
 /**
- * The sockets of all workers: those of clients, and one to an upstream for each request in progress. There may be as
- * many as the process may open files. Beyond that, connections that wait for a request are closed
- * for the sake of those that have one, so that nobody can keep others out by holding connections open.
+ * The sockets of all workers: those of clients, one to an upstream for each request in progress, and those to upstreams
+ * that are kept for the next one. There may be as many as the process may open files. Beyond that, connections that
+ * wait for a request are closed for the sake of those that have one, so that nobody can keep others out by holding
+ * connections open.
  */
 export class SocketBudget {
   readonly #memory: LimitsMemory;
   readonly #worker: number;
-  readonly #idle = new Set<IdleConnections>();
+  readonly #resting = new Set<RestingSockets>();
 
   constructor(memory: LimitsMemory, worker: number) {
     this.#memory = memory;
@@ -17,8 +24,13 @@ export class SocketBudget {
   }
 
   /** Connections of this worker that may be closed to make room. */
-  watch(idle: IdleConnections): void {
-    this.#idle.add(idle);
+  watch(resting: RestingSockets): void {
+    this.#resting.add(resting);
+  }
+
+  /** They are no longer of interest. */
+  unwatch(resting: RestingSockets): void {
+    this.#resting.delete(resting);
   }
 
   /** Takes one, and gives how many there were beyond the bound: below zero, it was within. */
@@ -32,10 +44,10 @@ export class SocketBudget {
     this.#memory.sockets.giveBack(this.#worker, 0);
   }
 
-  /** Closes a connection that waits, of the listener that has most of them. False: there is none. */
+  /** Closes a connection that waits, of the listener or upstream that has most of them. False: there is none. */
   makeRoom(): boolean {
-    let most: IdleConnections | null = null;
-    for (const idle of this.#idle) if (most === null || idle.size > most.size) most = idle;
+    let most: RestingSockets | null = null;
+    for (const resting of this.#resting) if (most === null || resting.size > most.size) most = resting;
     return most !== null && most.closeLongest();
   }
 }

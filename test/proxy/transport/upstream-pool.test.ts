@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 
 import type { Dial } from "../../../src/proxy/transport/dial.ts";
 import { SocketCall } from "../../../src/proxy/transport/socket-call.ts";
 import { type PoolOptions, UpstreamPool } from "../../../src/proxy/transport/upstream-pool.ts";
 import { onRequests } from "../../conformance/transports.ts";
 import { startBlackHole } from "../../support/black-hole.ts";
+import { ANY_SOCKETS } from "../../support/client-plan.ts";
 import { type Peer, type PeerServer, startPeerServer } from "../../support/peer-server.ts";
 import { unusedPort } from "../../support/ports.ts";
 import { eventually } from "../../support/wait.ts";
@@ -38,7 +40,7 @@ class Setup {
     this.pool = new UpstreamPool(
       "model.test",
       { addresses, port, tls: null, limitMs },
-      { idleMs: 60_000, idleMax: 256, keepAliveMs: 0, ...options },
+      { idleMs: 60_000, idleMax: 256, keepAliveMs: 0, sockets: ANY_SOCKETS, ...options },
     );
   }
 
@@ -73,6 +75,19 @@ function startOk(text = OK): PeerServer {
   return startPeerServer(onRequests((peer) => void peer.send(text)));
 }
 
+/** What the kernel waits for on the connection of ours to a port of the loopback address, and how long. */
+function timerTo(port: number): { kind: "none" | "retransmit" | "keep-alive" | "other"; ms: number } {
+  const peer = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const lines = readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/ +/));
+  const line = lines.find((fields) => fields[2] === peer);
+  if (line === undefined) throw new Error("there is no connection");
+  const [kind, ticks] = line[5]!.split(":");
+  const kinds = ["none", "retransmit", "keep-alive"] as const;
+  return { kind: kinds[Number(kind)] ?? "other", ms: Number.parseInt(ticks!, 16) * 10 };
+}
+
 const open = (server: PeerServer) => server.peers.filter((peer) => peer.ended === null);
 
 describe("idle connections", () => {
@@ -103,6 +118,22 @@ describe("idle connections", () => {
     await eventually("the surplus is closed", () => open(server).length === 2);
     await eventually("the rest is closed", () => open(server).length === 0);
   });
+
+  test.skipIf(process.platform !== "linux").each([
+    [45_000, "keep-alive"],
+    [0, "none"],
+  ])(
+    "are asked by TCP whether the peer is still there, after a silence of %d ms: %s",
+    async (keepAliveMs, timer) => {
+      using server = startOk();
+      const setup = new Setup(server.port, { keepAliveMs });
+      expect(await setup.ask()).toBe("ok");
+      await eventually("the request is acknowledged", () => timerTo(server.port).kind !== "retransmit");
+      const { kind, ms } = timerTo(server.port);
+      expect<string>(kind).toBe(timer);
+      if (keepAliveMs > 0) expect(Math.abs(ms - keepAliveMs)).toBeLessThan(5000);
+    },
+  );
 
   test("are not closed while they are used again in time", async () => {
     using server = startOk();
