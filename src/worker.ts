@@ -55,8 +55,11 @@ function serve({ plan, memory, size, worker, ports }: Start): WorkerProxy {
     (lines) => dropped.add(lines),
   );
   accessLines = batcher;
-  watchLoop((lagMs) => shared.workers.beat(worker, nowMs(), lagMs));
   const serving = new WorkerProxy(plan, shared, worker, recorder, (line) => batcher.add(line));
+  watchLoop((lagMs) => {
+    shared.workers.beat(worker, nowMs(), lagMs);
+    serving.closeAsked();
+  });
   const opened = serving.open(ports);
   if ("code" in opened) tell({ kind: "cannot-listen", ...opened });
   else tell({ kind: "listening", ports: opened });

@@ -72,6 +72,8 @@ export interface ConnectionDoor {
    */
   enter(idle: IdleConnections): "serve" | "refuse" | "close";
   leave(): void;
+  /** The number of those that wait for a request has changed. */
+  waiting(idle: IdleConnections): void;
 }
 
 /** Memory for request bodies. What is taken is given back when the request is answered. */

@@ -7,13 +7,20 @@ export interface Retirable {
 /** Connections that wait for a request, the longest waiting first: the ones to close when there are too many. */
 export class IdleConnections {
   private readonly connections = new Set<Retirable>();
+  private readonly onChange: (idle: IdleConnections) => void;
+
+  /** `onChange`: there is one more, or one less. */
+  constructor(onChange: (idle: IdleConnections) => void = () => {}) {
+    this.onChange = onChange;
+  }
 
   add(connection: Retirable): void {
     this.connections.add(connection);
+    this.onChange(this);
   }
 
   delete(connection: Retirable): void {
-    this.connections.delete(connection);
+    if (this.connections.delete(connection)) this.onChange(this);
   }
 
   get size(): number {
@@ -23,7 +30,7 @@ export class IdleConnections {
   /** Closes the one that has waited longest. False: there is none. */
   closeLongest(): boolean {
     for (const connection of this.connections) {
-      this.connections.delete(connection);
+      this.delete(connection);
       connection.retire();
       return true;
     }

@@ -33,7 +33,7 @@ export function listen(options: ServerOptions): HttpServer {
     ...settingsOf(options),
     lingerQueue: deadlineQueue(LINGER_MS),
     graceQueue: deadlineQueue(GRACE_MS),
-    idle: new IdleConnections(),
+    idle: new IdleConnections((idle) => door?.waiting(idle)),
     stopping: false,
     forget(connection: Connection) {
       connections.delete(connection);

@@ -1,33 +1,32 @@
 import type { ConnectionDoor } from "../http/exchange.ts";
 import type { IdleConnections } from "../http/idle-connections.ts";
-import type { InFlight } from "../memory/in-flight.ts";
-import type { SocketBudget } from "./socket-budget.ts";
+import type { LimitsMemory } from "../memory/limits-memory.ts";
+import { type SocketBudget, SOCKETS_EXCESS_MAX } from "./socket-budget.ts";
 
-/** So many connections beyond the limit are told so; what comes on top is closed at once. */
-const REFUSED_MAX = 256;
-/** The same where it is sockets that are wanting. */
-const REFUSED_SOCKETS_MAX = 16;
+/** So many connections beyond the limit are told so, or served before others have gone; what comes on top is closed at once. */
+const EXCESS_MAX = 256;
 
 /**
  * Counts the client connections of one forward over all workers, and says which ones are too many. A new one
- * takes the place of the one that has waited longest for a request, of those in the same worker; it is turned
- * away only where all others are busy.
+ * takes the place of one that waits for a request: the one that has waited longest of those in the same worker, else one
+ * of another worker, which is asked to close it. It is turned away only where all others are busy.
  */
 export class ConnectionGate implements ConnectionDoor {
-  readonly #connections: InFlight;
+  readonly #memory: LimitsMemory;
   readonly #sockets: SocketBudget;
   readonly #worker: number;
   readonly #forward: number;
   readonly #connectionsMax: number;
+  #idle: IdleConnections | null = null;
 
   constructor(
-    connections: InFlight,
+    memory: LimitsMemory,
     sockets: SocketBudget,
     worker: number,
     forward: number,
     connectionsMax: number,
   ) {
-    this.#connections = connections;
+    this.#memory = memory;
     this.#sockets = sockets;
     this.#worker = worker;
     this.#forward = forward;
@@ -35,17 +34,44 @@ export class ConnectionGate implements ConnectionDoor {
   }
 
   enter(idle: IdleConnections): "serve" | "refuse" | "close" {
-    this.#sockets.watch(idle);
-    const excess = this.#connections.take(this.#worker, this.#forward) - this.#connectionsMax;
+    const { connections, waiting } = this.#memory;
+    const excess = connections.take(this.#worker, this.#forward) - this.#connectionsMax;
     const socketExcess = this.#sockets.take();
     const madeRoom = excess >= 0 && idle.closeLongest();
-    const fits = excess < 0 || madeRoom;
-    if (fits && (socketExcess < 0 || madeRoom || this.#sockets.makeRoom())) return "serve";
-    return excess < REFUSED_MAX && socketExcess < REFUSED_SOCKETS_MAX ? "refuse" : "close";
+    const fits = excess < 0 || madeRoom || (excess < EXCESS_MAX && waiting.ask(waiting.most(this.#forward)));
+    if (fits && (socketExcess < 0 || madeRoom || this.#sockets.makeRoom(socketExcess))) return "serve";
+    return excess < EXCESS_MAX && socketExcess < SOCKETS_EXCESS_MAX ? "refuse" : "close";
   }
 
   leave(): void {
-    this.#connections.giveBack(this.#worker, this.#forward);
+    this.#memory.connections.giveBack(this.#worker, this.#forward);
     this.#sockets.giveBack();
+  }
+
+  waiting(idle: IdleConnections): void {
+    this.#memory.waiting.write(this.#worker, this.#forward, idle.size);
+    if (this.#idle === idle) return;
+    this.#idle = idle;
+    this.#sockets.watch(idle);
+  }
+
+  /** Closes connections that wait, as other workers have asked for. To be called now and then. */
+  closeAsked(): void {
+    const { waiting } = this.#memory;
+    for (;;) {
+      const asked = waiting.asked(this.#worker, this.#forward);
+      if (asked <= 0) return;
+      if (!this.#isBeyond() && !this.#sockets.isBeyond()) {
+        waiting.settle(this.#worker, this.#forward, asked);
+        return;
+      }
+      // Those that have become busy since are closed when they wait again.
+      if (!this.#idle?.closeLongest()) return;
+      waiting.settle(this.#worker, this.#forward, 1);
+    }
+  }
+
+  #isBeyond(): boolean {
+    return this.#memory.connections.read(this.#forward) > this.#connectionsMax;
   }
 }

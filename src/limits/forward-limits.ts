@@ -25,7 +25,7 @@ export class ForwardLimits {
   constructor(forward: ForwardPlan, memory: LimitsMemory, worker: number, sockets: SocketBudget) {
     const { id, ratelimit, limits } = forward;
     this.#forward = forward;
-    this.connections = new ConnectionGate(memory.connections, sockets, worker, id, limits.connectionsMax);
+    this.connections = new ConnectionGate(memory, sockets, worker, id, limits.connectionsMax);
     this.bodyBytesMax = Math.min(forward.bodyBytesMax, memory.buffered.bytesMax);
     this.requests = new RequestGate(memory.requests, sockets, worker, id, limits.inFlightMax);
     const table = memory.rateLimits[id] ?? null;

@@ -34,7 +34,7 @@ export class RequestGate {
     const before = this.#requests.take(this.#worker, this.#forward);
     const socketExcess = this.#sockets.take();
     const fits = this.#requestsMax === null || before < this.#requestsMax;
-    if (fits && (socketExcess < 0 || this.#sockets.makeRoom())) return true;
+    if (fits && (socketExcess < 0 || this.#sockets.makeRoom(socketExcess))) return true;
     this.leave();
     return false;
   }

@@ -3,6 +3,7 @@ import { Counters } from "./counter.ts";
 import { InFlight } from "./in-flight.ts";
 import { RateLimitTable } from "./rate-limit-table.ts";
 import type { Region } from "./region.ts";
+import { WaitingConnections } from "./waiting-connections.ts";
 
 /** What the memory of the limits is made for. */
 export interface LimitsCapacity {
@@ -49,9 +50,11 @@ export class LimitsMemory {
   readonly rateLimits: readonly (RateLimitTable | null)[];
   /** Open client connections, by forward. */
   readonly connections: InFlight;
+  /** Those of them that wait for a request, by worker and forward. */
+  readonly waiting: WaitingConnections;
   /** Requests let in and not answered, by forward. */
   readonly requests: InFlight;
-  /** Client connections, requests in progress with one to an upstream each, and those to upstreams at rest. At index 0. */
+  /** Client connections, and requests in progress with one to an upstream each, of all forwards. At index 0. */
   readonly sockets: InFlight;
   /** Bytes of request bodies held. */
   readonly buffered: ByteBudget;
@@ -59,6 +62,7 @@ export class LimitsMemory {
 
   constructor(region: Region, { workers, forwards, clients }: LimitsCapacity) {
     this.connections = new InFlight(region, workers, forwards);
+    this.waiting = new WaitingConnections(region, workers, forwards);
     this.requests = new InFlight(region, workers, forwards);
     this.sockets = new InFlight(region, workers, 1);
     this.buffered = new ByteBudget(region, workers);
@@ -83,6 +87,7 @@ export class LimitsMemory {
   /** Gives back what a worker held that has ended, before its replacement starts. */
   giveBackWorker(worker: number): void {
     this.connections.giveBackAll(worker);
+    this.waiting.clear(worker);
     this.requests.giveBackAll(worker);
     this.sockets.giveBackAll(worker);
     this.buffered.giveBackAll(worker);

@@ -66,6 +66,11 @@ export class WorkerProxy {
     return this.servers.map((server) => server.port);
   }
 
+  /** Closes connections that wait, as other workers have asked for. To be called now and then. */
+  closeAsked(): void {
+    for (const { limits } of this.routes) limits.connections.closeAsked();
+  }
+
   /** Accepts nothing more; settles when the last request in progress is answered. */
   async drain(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()));
@@ -84,8 +89,8 @@ function makeRoutes(
   const events = new ProxyEvents(plan, metrics, memory.balancer.rests);
   const balancer = new Balancer(memory.balancer, plan, worker, Math.random, events);
   const { accessLog } = plan;
+  const transports = plan.groups.map((group) => openTransport(group.client));
   const sockets = new SocketBudget(memory.limits, worker);
-  const transports = plan.groups.map((group) => openTransport(group.client, sockets));
   return plan.forwards.map((forward) => ({
     forward,
     limits: new ForwardLimits(forward, memory.limits, worker, sockets),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import type { BodyBytes, ConnectionDoor, Exchange } from "../../src/http/exchange.ts";
+import type { IdleConnections } from "../../src/http/idle-connections.ts";
 import { eventually } from "../support/wait.ts";
 import { field } from "./answers.ts";
 import { RawClient } from "./raw-client.ts";
@@ -10,6 +11,7 @@ import { echo, request, serve } from "./serve.ts";
 class Door implements ConnectionDoor {
   inside = 0;
   entered = 0;
+  idle = 0;
   private readonly servedMax: number;
   private readonly refusedMax: number;
 
@@ -27,6 +29,10 @@ class Door implements ConnectionDoor {
 
   leave(): void {
     this.inside--;
+  }
+
+  waiting({ size }: IdleConnections): void {
+    this.idle = size;
   }
 }
 
@@ -102,7 +108,7 @@ describe("the door of a server", () => {
     await Promise.all(clients.map((client) => client.untilEnd()));
     await eventually("all have left", () => door.inside <= 0);
     await Bun.sleep(5);
-    expect(door.inside).toBe(0);
+    expect([door.inside, door.idle]).toEqual([0, 0]);
   });
 });
 

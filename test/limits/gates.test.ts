@@ -16,16 +16,14 @@ function setUp(connectionsMax: number, requestsMax: number | null = null) {
   );
   const sockets = [0, 1].map((worker) => new SocketBudget(memory, worker));
   const doors = [0, 1].map((worker) =>
-    [0, 1].map(
-      (forward) => new ConnectionGate(memory.connections, sockets[worker]!, worker, forward, connectionsMax),
-    ),
+    [0, 1].map((forward) => new ConnectionGate(memory, sockets[worker]!, worker, forward, connectionsMax)),
   );
   const requests = [0, 1].map(
     (worker) => new RequestGate(memory.requests, sockets[worker]!, worker, 0, requestsMax),
   );
   /** Connections of worker and forward that wait, and leave by their door when they are closed. */
   const waiting = (worker: number, forward: number, names: string, closed: string[]) => {
-    const idle = new IdleConnections();
+    const idle = new IdleConnections((changed) => doors[worker]![forward]!.waiting(changed));
     for (const name of names) {
       doors[worker]![forward]!.enter(idle);
       idle.add({
@@ -72,6 +70,46 @@ describe("connections", () => {
     expect(memory.connections.read(0)).toBe(5);
   });
 
+  test("take the place of those that wait in another worker, which closes as many as came", () => {
+    const { doors, memory, waiting } = setUp(4);
+    const closed: string[] = [];
+    const [one, other] = [doors[0]![0]!, doors[1]![0]!];
+    const idle = waiting(0, 0, "abc", closed);
+    const enter = (count: number) => Array.from({ length: count }, () => other.enter(NONE));
+    expect(enter(3)).toEqual(["serve", "serve", "serve"]);
+    expect([closed.join(""), memory.connections.read(0)]).toEqual(["", 6]);
+    // None of those that were let in is closed, though one of them still waits.
+    const fresh = new IdleConnections((changed) => other.waiting(changed));
+    const newcomer = { retire: () => closed.push("fresh") };
+    fresh.add(newcomer);
+    other.closeAsked();
+    one.closeAsked();
+    expect([closed.join(""), memory.connections.read(0)]).toEqual(["ab", 4]);
+    fresh.delete(newcomer);
+    expect(enter(2)).toEqual(["serve", "refuse"]);
+    other.leave();
+    one.closeAsked();
+    one.closeAsked();
+    expect([closed.join(""), idle.size, memory.connections.read(0)]).toEqual(["abc", 0, 4]);
+    expect(enter(1)).toEqual(["refuse"]);
+  });
+
+  test("that wait in a worker that died make no room", () => {
+    const { doors, memory, waiting } = setUp(2);
+    waiting(0, 0, "ab", []);
+    memory.giveBackWorker(0);
+    const enter = () => doors[1]![0]!.enter(NONE);
+    expect([enter(), enter(), enter()]).toEqual(["serve", "serve", "refuse"]);
+  });
+
+  test("beyond the limit are not served without end, however many wait elsewhere", () => {
+    const { doors, waiting } = setUp(1000);
+    waiting(0, 0, "x".repeat(1000), []);
+    const entries = Array.from({ length: 300 }, () => doors[1]![0]!.enter(NONE));
+    expect(entries.lastIndexOf("serve")).toBe(255);
+    expect(entries.slice(256)).toEqual(new Array(44).fill("close"));
+  });
+
   test("of all forwards, and requests in progress, have a bound together", () => {
     const { doors, memory, requests } = setUp(100);
     memory.socketsMax = 4;
@@ -91,16 +129,16 @@ describe("connections", () => {
     const idle = waiting(0, 0, "ab", closed);
     waiting(0, 1, "cde", closed);
     expect([requests[0]!.enter(), closed.join("")]).toEqual([true, "c"]);
-    // Those of another worker are out of reach.
-    expect([requests[1]!.enter(), doors[1]![1]!.enter(NONE), closed.join("")]).toEqual([
-      false,
-      "refuse",
-      "c",
-    ]);
-    doors[1]![1]!.leave();
-    expect([doors[0]![1]!.enter(NONE), requests[0]!.enter(), closed.length]).toEqual(["serve", true, 3]);
+    // What waits in another worker is closed by it, soon.
+    expect([requests[1]!.enter(), doors[1]![1]!.enter(NONE), closed.join("")]).toEqual([true, "serve", "c"]);
+    expect(memory.sockets.read(0)).toBe(7);
+    const closeAsked = (worker: number) => [0, 1].forEach((forward) => doors[worker]![forward]!.closeAsked());
+    closeAsked(1);
+    expect(closed.join("")).toBe("c");
+    closeAsked(0);
+    expect([closed.length, memory.sockets.read(0)]).toEqual([3, 5]);
     expect([doors[0]![0]!.enter(idle), requests[0]!.enter(), closed.length]).toEqual(["serve", true, 5]);
-    expect(requests[0]!.enter()).toBe(false);
+    expect([requests[0]!.enter(), requests[1]!.enter()]).toEqual([false, false]);
     expect(memory.sockets.read(0)).toBe(5);
   });
 });

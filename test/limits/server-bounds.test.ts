@@ -179,7 +179,7 @@ describe("a refused request", () => {
 });
 
 test("every connection enters by the door once and leaves once, however it ends", async () => {
-  let [inside, entered] = [0, 0];
+  let [inside, entered, idle] = [0, 0, 0];
   const door: ConnectionDoor = {
     enter() {
       inside++;
@@ -187,6 +187,7 @@ test("every connection enters by the door once and leaves once, however it ends"
       return entered % 5 === 0 ? "refuse" : entered % 7 === 0 ? "close" : "serve";
     },
     leave: () => void inside--,
+    waiting: ({ size }) => void (idle = size),
   };
   using server = serve(measure, new Ledger(1_000_000), door);
   const opened = await Promise.allSettled(
@@ -203,7 +204,7 @@ test("every connection enters by the door once and leaves once, however it ends"
   for (const client of clients) if (client.ended === null) await client.untilEnd();
   for (const client of clients) client.destroy();
   await eventually("all have left", () => inside === 0);
-  expect(entered).toBe(70);
+  expect([entered, idle]).toEqual([70, 0]);
 });
 
 test("a writer tells that its peer is gone, and not for a peer that is slow", () => {

@@ -1,5 +1,4 @@
 import type { ClientPlan } from "../../src/config/plan.ts";
-import type { SocketRoom } from "../../src/proxy/transport/upstream-pool.ts";
 
 /** How upstreams are reached, by the defaults of the configuration but for short limits. */
 export const CLIENT: ClientPlan = {
@@ -14,6 +13,3 @@ export const CLIENT: ClientPlan = {
   retry: null,
   proxyUrl: null,
 };
-
-/** No bound of files. */
-export const ANY_SOCKETS: SocketRoom = { take: () => -1, giveBack() {}, watch() {}, unwatch() {} };

@@ -1,4 +1,3 @@
-import type { RestingSockets, SocketBudget } from "../../limits/socket-budget.ts";
 import { deadlineQueue } from "../../shared/deadlines.ts";
 import { Dial, type DialEvents, type DialTarget } from "./dial.ts";
 import type { SocketCall } from "./socket-call.ts";
@@ -14,9 +13,6 @@ const DIALS_MAX = 256;
  */
 const LATE_DIALS_MAX = 64;
 
-/** Where unused connections are counted, as a process may not have any number of files. */
-export type SocketRoom = Pick<SocketBudget, "take" | "giveBack" | "watch" | "unwatch">;
-
 /** How the connections of one pool are kept. */
 export interface PoolOptions {
   /** How long an unused connection is kept; 0 = connections are used once. */
@@ -25,7 +21,6 @@ export interface PoolOptions {
   readonly idleMax: number;
   /** Silence after which TCP asks whether the peer is still there; 0 = never. */
   readonly keepAliveMs: number;
-  readonly sockets: SocketRoom;
 }
 
 /**
@@ -33,7 +28,7 @@ export interface PoolOptions {
  * burst ages and goes, and the calls that wait for one. Whatever comes first serves the one that has waited longest: a
  * connection that is given back or a new one.
  */
-export class UpstreamPool implements DialEvents, RestingSockets {
+export class UpstreamPool implements DialEvents {
   /** `host:port` for the `Host` field. */
   readonly host: string;
   readonly keepsConnections: boolean;
@@ -54,23 +49,13 @@ export class UpstreamPool implements DialEvents, RestingSockets {
     this.options = options;
     this.keepsConnections = options.idleMs > 0;
     this.keepAliveMs = options.keepAliveMs;
-    options.sockets.watch(this);
-  }
-
-  /** Unused connections. */
-  get size(): number {
-    return this.idle.length;
   }
 
   /** Finds a connection for a call, now or later. */
   serve(call: SocketCall): void {
     const connection = this.idle.pop();
-    if (connection === undefined) {
-      this.wait(call);
-      return;
-    }
-    this.options.sockets.giveBack();
-    connection.begin(call);
+    if (connection === undefined) this.wait(call);
+    else connection.begin(call);
   }
 
   /** Lets a call wait for a connection. */
@@ -94,7 +79,7 @@ export class UpstreamPool implements DialEvents, RestingSockets {
       return;
     }
     const keepMs = Math.min(idleMs, this.options.idleMs);
-    if (this.isClosed || keepMs <= 0 || this.idle.length >= this.options.idleMax || !this.hasRoom()) {
+    if (this.isClosed || keepMs <= 0 || this.idle.length >= this.options.idleMax) {
       connection.close();
       return;
     }
@@ -105,25 +90,13 @@ export class UpstreamPool implements DialEvents, RestingSockets {
   /** An unused connection is closed, or no longer trusted. */
   forget(connection: UpstreamConnection): void {
     const at = this.idle.indexOf(connection);
-    if (at < 0) return;
-    this.idle.splice(at, 1);
-    this.options.sockets.giveBack();
-  }
-
-  /** Closes the connection that has been unused for longest, for the sake of another one. False: there is none. */
-  closeLongest(): boolean {
-    const longest = this.idle[0];
-    if (longest === undefined) return false;
-    this.forget(longest);
-    longest.close();
-    return true;
+    if (at >= 0) this.idle.splice(at, 1);
   }
 
   /** Closes the unused connections, and from now on those that are given back. */
   close(): void {
     this.isClosed = true;
-    while (this.closeLongest());
-    this.options.sockets.unwatch(this);
+    for (const connection of this.idle.splice(0)) connection.close();
   }
 
   onUp(dial: Dial, socket: OwnedSocket): void {
@@ -149,14 +122,6 @@ export class UpstreamPool implements DialEvents, RestingSockets {
   private discount(dial: Dial): void {
     if (dial.isLate) this.lateDials--;
     else this.dials--;
-  }
-
-  /** Takes a place for one more unused connection, if there is one that nobody else needs. */
-  private hasRoom(): boolean {
-    const { sockets } = this.options;
-    if (sockets.take() < 0) return true;
-    sockets.giveBack();
-    return false;
   }
 
   private nextWaiting(): SocketCall | null {
