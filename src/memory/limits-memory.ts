@@ -54,7 +54,7 @@ export class LimitsMemory {
   readonly waiting: WaitingConnections;
   /** Requests let in and not answered, by forward. */
   readonly requests: InFlight;
-  /** Client connections, and requests in progress with one to an upstream each, of all forwards. At index 0. */
+  /** Client connections, requests in progress with one to an upstream each, and those to upstreams at rest. At index 0. */
   readonly sockets: InFlight;
   /** Bytes of request bodies held. */
   readonly buffered: ByteBudget;

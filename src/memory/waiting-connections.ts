@@ -4,6 +4,8 @@ import type { Region } from "./region.ts";
 export interface WaitingPlace {
   readonly worker: number;
   readonly forward: number;
+  /** How many, that nobody has asked for. */
+  readonly count: number;
 }
 
 /**
@@ -37,7 +39,7 @@ export class WaitingConnections {
         const left = waiting[id]! - this.asked(worker, id);
         if (left <= most) continue;
         most = left;
-        place = { worker, forward: id };
+        place = { worker, forward: id, count: left };
       }
     }
     return place;

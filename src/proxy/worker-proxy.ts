@@ -89,8 +89,8 @@ function makeRoutes(
   const events = new ProxyEvents(plan, metrics, memory.balancer.rests);
   const balancer = new Balancer(memory.balancer, plan, worker, Math.random, events);
   const { accessLog } = plan;
-  const transports = plan.groups.map((group) => openTransport(group.client));
   const sockets = new SocketBudget(memory.limits, worker);
+  const transports = plan.groups.map((group) => openTransport(group.client, sockets));
   return plan.forwards.map((forward) => ({
     forward,
     limits: new ForwardLimits(forward, memory.limits, worker, sockets),

@@ -9,13 +9,13 @@ import type {
   UpstreamRequest,
   UpstreamResponse,
 } from "../../src/proxy/transport/transport.ts";
-import { CLIENT } from "../support/client-plan.ts";
+import { ANY_SOCKETS, CLIENT } from "../support/client-plan.ts";
 import type { Peer } from "../support/peer-server.ts";
 
 /** Every transport there is: one suite holds for all of them. */
 export const TRANSPORTS: [name: "fetch" | "socket", open: (client?: Partial<ClientPlan>) => Transport][] = [
   ["fetch", (client) => new FetchTransport({ ...CLIENT, ...client })],
-  ["socket", (client) => new SocketTransport({ ...CLIENT, ...client })],
+  ["socket", (client) => new SocketTransport({ ...CLIENT, ...client }, ANY_SOCKETS)],
 ];
 
 export type RequestParts = Partial<Omit<UpstreamRequest, "body">> & { readonly body?: string | Uint8Array };

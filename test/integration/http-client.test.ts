@@ -5,8 +5,8 @@ import { configOf, TRANSPORTS } from "../support/config.ts";
 import { startConnectProxy } from "../support/connect-proxy.ts";
 import { unusedPort } from "../support/ports.ts";
 import { canReadMemory, threadNames } from "../support/process-memory.ts";
-import { startProxy } from "../support/proxy.ts";
-import { startRawUpstream } from "../support/raw-upstream.ts";
+import { type RunningProxy, startProxy } from "../support/proxy.ts";
+import { startRawUpstream, type UpstreamConnection } from "../support/raw-upstream.ts";
 import { valueOf } from "../support/response-reader.ts";
 import { authorityFile, serverTls } from "../support/tls.ts";
 import { eventually } from "../support/wait.ts";
@@ -17,6 +17,16 @@ function startOk(tls?: typeof serverTls) {
     (_, connection) => connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
     tls,
   );
+}
+
+/** As many requests at a time to one upstream after another. Gives how many of them were answered well. */
+async function burstToEach(proxy: RunningProxy, names: readonly string[], burst: number): Promise<number> {
+  let answered = 0;
+  for (const name of names) {
+    const all = Array.from({ length: burst }, () => ask(proxy.port(name), "/v1/models"));
+    for (const { status } of await Promise.all(all)) if (status === 200) answered++;
+  }
+  return answered;
 }
 
 describe("connections to upstreams", () => {
@@ -42,6 +52,32 @@ describe("connections to upstreams", () => {
       for (let round = 0; round < 20; round++) await ask(proxy.port(), "/v1/models");
       // The name that Bun gives to the thread that works for fetch.
       expect(threadNames(proxy.pid).includes("HTTP Client")).toBe(transport === "fetch");
+    },
+  );
+
+  test.skipIf(Bun.which("prlimit") === null)(
+    "are kept as long as there are files for those who have requests",
+    async () => {
+      const burst = 40;
+      const waiting: UpstreamConnection[] = [];
+      using upstream = startRawUpstream((_, connection) => {
+        waiting.push(connection);
+        // All are there at a time: each has a connection of its own.
+        if (waiting.length < burst) return;
+        for (const one of waiting.splice(0)) one.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      });
+      const names = ["a", "b", "c", "d", "e", "f"];
+      const groups = names.map((name) => [name, { upstreams: { [`to-${name}`]: upstream.url } }] as const);
+      await using proxy = await startProxy({
+        config: configOf(Object.fromEntries(groups), "socket"),
+        workers: 1,
+        wrapper: ["prlimit", "--nofile=256:256"],
+      });
+      for (let round = 1; round <= 2; round++)
+        expect(await burstToEach(proxy, names, burst)).toBe(names.length * burst);
+      // What is kept is what fits.
+      expect(upstream.connections.size).toBeGreaterThan(burst);
+      expect(upstream.connections.size).toBeLessThan(128);
     },
   );
 

@@ -1,4 +1,5 @@
 import type { ClientPlan } from "../../src/config/plan.ts";
+import type { SocketRoom } from "../../src/proxy/transport/upstream-pool.ts";
 
 /** How upstreams are reached, by the defaults of the configuration but for short limits. */
 export const CLIENT: ClientPlan = {
@@ -13,3 +14,6 @@ export const CLIENT: ClientPlan = {
   retry: null,
   proxyUrl: null,
 };
+
+/** No bound of files. */
+export const ANY_SOCKETS: SocketRoom = { take: () => -1, giveBack() {}, watch() {}, unwatch() {} };

@@ -3,7 +3,7 @@ import { ipVersion } from "../../shared/ip-address.ts";
 import { HostAddresses } from "./host-addresses.ts";
 import { SocketCall } from "./socket-call.ts";
 import type { Call, Transport, UpstreamRequest } from "./transport.ts";
-import { UpstreamPool } from "./upstream-pool.ts";
+import { type SocketRoom, UpstreamPool } from "./upstream-pool.ts";
 
 /**
  * The transport on sockets of this thread's own: HTTP/1.1, with TLS where the origin asks for it. No other thread
@@ -11,11 +11,16 @@ import { UpstreamPool } from "./upstream-pool.ts";
  */
 export class SocketTransport implements Transport {
   private readonly client: ClientPlan;
+  private readonly sockets: SocketRoom;
   private readonly pools = new Map<string, UpstreamPool>();
 
-  /** `client` sets the connect limit and how connections are kept. Its outbound proxy is not used. */
-  constructor(client: ClientPlan) {
+  /**
+   * `client` sets the connect limit and how connections are kept. Its outbound proxy is not used. `sockets`: where those
+   * that are kept are counted.
+   */
+  constructor(client: ClientPlan, sockets: SocketRoom) {
     this.client = client;
+    this.sockets = sockets;
   }
 
   send(request: UpstreamRequest): Call {
@@ -31,7 +36,7 @@ export class SocketTransport implements Transport {
   private poolOf(origin: string): UpstreamPool {
     let pool = this.pools.get(origin);
     if (pool === undefined) {
-      pool = makePool(origin, this.client);
+      pool = makePool(origin, this.client, this.sockets);
       this.pools.set(origin, pool);
     }
     return pool;
@@ -39,7 +44,7 @@ export class SocketTransport implements Transport {
 }
 
 /** `origin`: `http://host:port` or `https://host:port`, the port left out where it is the scheme's own. */
-function makePool(origin: string, client: ClientPlan): UpstreamPool {
+function makePool(origin: string, client: ClientPlan, sockets: SocketRoom): UpstreamPool {
   const { protocol, hostname, host, port } = new URL(origin);
   const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
   const isTls = protocol === "https:";
@@ -57,5 +62,6 @@ function makePool(origin: string, client: ClientPlan): UpstreamPool {
     idleMs: Math.min(client.keepaliveMs, client.idleTimeoutMs),
     idleMax: client.idleMax,
     keepAliveMs: client.keepaliveMs,
+    sockets,
   });
 }

@@ -1,3 +1,4 @@
+import type { RestingSockets, SocketBudget } from "../../limits/socket-budget.ts";
 import { deadlineQueue } from "../../shared/deadlines.ts";
 import { Dial, type DialEvents, type DialTarget } from "./dial.ts";
 import type { SocketCall } from "./socket-call.ts";
@@ -13,6 +14,9 @@ const DIALS_MAX = 256;
  */
 const LATE_DIALS_MAX = 64;
 
+/** Where unused connections are counted, as a process may not have any number of files. */
+export type SocketRoom = Pick<SocketBudget, "take" | "giveBack" | "watch" | "unwatch">;
+
 /** How the connections of one pool are kept. */
 export interface PoolOptions {
   /** How long an unused connection is kept; 0 = connections are used once. */
@@ -21,6 +25,7 @@ export interface PoolOptions {
   readonly idleMax: number;
   /** Silence after which TCP asks whether the peer is still there; 0 = never. */
   readonly keepAliveMs: number;
+  readonly sockets: SocketRoom;
 }
 
 /**
@@ -28,7 +33,7 @@ export interface PoolOptions {
  * burst ages and goes, and the calls that wait for one. Whatever comes first serves the one that has waited longest: a
  * connection that is given back or a new one.
  */
-export class UpstreamPool implements DialEvents {
+export class UpstreamPool implements DialEvents, RestingSockets {
   /** `host:port` for the `Host` field. */
   readonly host: string;
   readonly keepsConnections: boolean;
@@ -49,13 +54,23 @@ export class UpstreamPool implements DialEvents {
     this.options = options;
     this.keepsConnections = options.idleMs > 0;
     this.keepAliveMs = options.keepAliveMs;
+    options.sockets.watch(this);
+  }
+
+  /** Unused connections. */
+  get size(): number {
+    return this.idle.length;
   }
 
   /** Finds a connection for a call, now or later. */
   serve(call: SocketCall): void {
     const connection = this.idle.pop();
-    if (connection === undefined) this.wait(call);
-    else connection.begin(call);
+    if (connection === undefined) {
+      this.wait(call);
+      return;
+    }
+    this.options.sockets.giveBack();
+    connection.begin(call);
   }
 
   /** Lets a call wait for a connection. */
@@ -79,7 +94,7 @@ export class UpstreamPool implements DialEvents {
       return;
     }
     const keepMs = Math.min(idleMs, this.options.idleMs);
-    if (this.isClosed || keepMs <= 0 || this.idle.length >= this.options.idleMax) {
+    if (this.isClosed || keepMs <= 0 || this.idle.length >= this.options.idleMax || !this.hasRoom()) {
       connection.close();
       return;
     }
@@ -90,13 +105,25 @@ export class UpstreamPool implements DialEvents {
   /** An unused connection is closed, or no longer trusted. */
   forget(connection: UpstreamConnection): void {
     const at = this.idle.indexOf(connection);
-    if (at >= 0) this.idle.splice(at, 1);
+    if (at < 0) return;
+    this.idle.splice(at, 1);
+    this.options.sockets.giveBack();
+  }
+
+  /** Closes the connection that has been unused for longest, for the sake of another one. False: there is none. */
+  closeLongest(): boolean {
+    const longest = this.idle[0];
+    if (longest === undefined) return false;
+    this.forget(longest);
+    longest.close();
+    return true;
   }
 
   /** Closes the unused connections, and from now on those that are given back. */
   close(): void {
     this.isClosed = true;
-    for (const connection of this.idle.splice(0)) connection.close();
+    while (this.closeLongest());
+    this.options.sockets.unwatch(this);
   }
 
   onUp(dial: Dial, socket: OwnedSocket): void {
@@ -122,6 +149,14 @@ export class UpstreamPool implements DialEvents {
   private discount(dial: Dial): void {
     if (dial.isLate) this.lateDials--;
     else this.dials--;
+  }
+
+  /** Takes a place for one more unused connection, if there is one that nobody else needs. */
+  private hasRoom(): boolean {
+    const { sockets } = this.options;
+    if (sockets.take() < 0) return true;
+    sockets.giveBack();
+    return false;
   }
 
   private nextWaiting(): SocketCall | null {

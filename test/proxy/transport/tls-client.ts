@@ -1,10 +1,10 @@
 // Asks an origin over TLS on a socket and prints what comes of it. A process of its own, since the authorities that it
 // trusts are read when it starts. Arguments: origin, connect limit in milliseconds.
 import { SocketTransport } from "../../../src/proxy/transport/socket.ts";
-import { CLIENT } from "../../support/client-plan.ts";
+import { ANY_SOCKETS, CLIENT } from "../../support/client-plan.ts";
 
 const [origin, limit] = process.argv.slice(2);
-const transport = new SocketTransport({ ...CLIENT, connectTimeoutMs: Number(limit) });
+const transport = new SocketTransport({ ...CLIENT, connectTimeoutMs: Number(limit) }, ANY_SOCKETS);
 
 async function ask(): Promise<object> {
   const request = {
