@@ -14,10 +14,14 @@ export interface RunOptions {
   /** Validate the configuration, say where it leads, and end. */
   readonly test: boolean;
   readonly debug: boolean;
-  /** How long requests in progress may go on after a signal to stop. */
+  /** How long new connections are still accepted after a signal to stop. */
+  readonly shutdownDelayMs: number;
+  /** How long requests in progress may go on after that. */
   readonly shutdownTimeoutMs: number;
   /** Number of worker threads; null = as many as suit the machine. */
   readonly workers: number | null;
+  /** Read the configuration again when its file changes. */
+  readonly watch: boolean;
   /** Serve scripted upstreams in this process instead of configured ones. */
   readonly demo: boolean;
 }
@@ -40,8 +44,12 @@ Options:
   -t, --test                      check the configuration, show where each forward leads,
                                   and exit with 0 (valid) or 1 (not valid)
   -d, --debug                     log in detail
+  -w, --watch                     read the configuration again whenever its file, or a file that
+                                  it names by \${file:...}, has changed
       --shutdown-timeout SECONDS  time for requests in progress to end after SIGTERM or SIGINT,
                                   1-120 (default: 30); another signal cuts them
+      --shutdown-delay SECONDS    go on accepting for so long before, with /health at 503, so that
+                                  whoever sends clients here can notice, 0-60 (default: 0)
       --workers N                 worker threads, 1-64 (default: one per CPU on Linux,
                                   one elsewhere)
       --demo                      serve three scripted upstreams on this machine; needs no
@@ -49,13 +57,27 @@ Options:
   -V, --version                   print the version and exit
   -h, --help                      print this text and exit
 
+Signals: SIGHUP reads the configuration again; SIGTERM and SIGINT finish what is in progress and
+end (a second one ends at once); SIGUSR1 opens the access log again; SIGUSR2 starts the executable
+anew and ends when that serves.
+
 llmproxyd health asks a running llmproxyd whether it serves, and exits with 0 (it does) or 1. It
 asks the admin listener of FILE, or URL, or http://127.0.0.1:9000.
 `;
 
 const shutdownTimeoutSecondsDefault = 30;
 
-type Name = "config" | "test" | "debug" | "shutdown-timeout" | "workers" | "demo" | "version" | "help";
+type Name =
+  | "config"
+  | "test"
+  | "debug"
+  | "watch"
+  | "shutdown-timeout"
+  | "shutdown-delay"
+  | "workers"
+  | "demo"
+  | "version"
+  | "help";
 
 interface Option {
   readonly name: Name;
@@ -68,7 +90,9 @@ const options: readonly Option[] = [
   { name: "config", short: "c", value: "FILE" },
   { name: "test", short: "t", value: null },
   { name: "debug", short: "d", value: null },
+  { name: "watch", short: "w", value: null },
   { name: "shutdown-timeout", short: null, value: "SECONDS" },
+  { name: "shutdown-delay", short: null, value: "SECONDS" },
   { name: "workers", short: null, value: "N" },
   { name: "demo", short: null, value: null },
   { name: "version", short: "V", value: null },
@@ -92,6 +116,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     configFile: "config.yaml",
     test: false,
     debug: false,
+    watch: false,
+    shutdownDelayMs: 0,
     shutdownTimeoutMs: shutdownTimeoutSecondsDefault * 1000,
     workers: null,
     demo: false,
@@ -108,6 +134,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   }
   if (run.demo && configIsGiven)
     return usageError("--demo has a configuration of its own: leave out --config");
+  if (run.demo && run.watch) return usageError("--demo has no file to watch: leave out --watch");
   return { kind: "run", options: run };
 }
 
@@ -224,12 +251,19 @@ function apply(run: RunOptions, { option, value }: Given): RunOptions | string {
       return { ...run, test: true };
     case "debug":
       return { ...run, debug: true };
+    case "watch":
+      return { ...run, watch: true };
     case "demo":
       return { ...run, demo: true };
     case "shutdown-timeout": {
       const seconds = integerIn(value, 1, 120);
       if (seconds !== null) return { ...run, shutdownTimeoutMs: seconds * 1000 };
       return `option --shutdown-timeout: found ${quote(value ?? "")}, expected an integer from 1 to 120 (seconds)`;
+    }
+    case "shutdown-delay": {
+      const seconds = integerIn(value, 0, 60);
+      if (seconds !== null) return { ...run, shutdownDelayMs: seconds * 1000 };
+      return `option --shutdown-delay: found ${quote(value ?? "")}, expected an integer from 0 to 60 (seconds)`;
     }
     case "workers": {
       const workers = integerIn(value, 1, 64);

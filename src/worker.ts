@@ -4,6 +4,7 @@ import { LineBatcher } from "./observe/line-batcher.ts";
 import { logError, setLog } from "./observe/log.ts";
 import { watchLoop } from "./observe/loop-lag.ts";
 import { Recorder } from "./observe/recorder.ts";
+import type { Generation } from "./proxy/generation.ts";
 import { WorkerProxy } from "./proxy/worker-proxy.ts";
 import { ClockAlignment, nowMs } from "./shared/clock.ts";
 import type { FromWorker, ToWorker } from "./supervisor/messages.ts";
@@ -16,6 +17,8 @@ const clock = new ClockAlignment();
 let start: Start | null = null;
 let proxy: WorkerProxy | null = null;
 let accessLines: LineBatcher | null = null;
+/** Number of the generation that is prepared, or served by. */
+let generation = 0;
 
 self.onmessage = (event: MessageEvent<ToWorker>) => {
   const message = event.data;
@@ -28,11 +31,25 @@ self.onmessage = (event: MessageEvent<ToWorker>) => {
       break;
     case "clock":
       if (!clock.take(message.nowMs)) askForClock();
-      else if (start !== null && proxy === null) proxy = serve(start);
+      else if (start !== null && proxy === null) serve(start);
+      break;
+    case "prepare":
+      prepare(message.generation);
+      break;
+    case "commit":
+      commit();
+      break;
+    case "discard":
+      proxy?.discard();
       break;
     case "drain":
       void drain();
       break;
+    case "cut":
+      proxy?.cut();
+      break;
+    case "end":
+      process.exit(0);
   }
 };
 
@@ -45,8 +62,8 @@ function askForClock(): void {
   tell({ kind: "clock?" });
 }
 
-function serve({ plan, memory, size, worker, ports }: Start): WorkerProxy {
-  const shared = SharedMemory.over(memory, size);
+function serve({ generation: first, memory, capacity, worker }: Start): void {
+  const shared = SharedMemory.over(memory, capacity);
   const recorder = new Recorder(shared.series.row(worker), (notices) => tell({ kind: "series", notices }));
   const dropped = recorder.counter("llmproxy_access_log_dropped_lines_total");
   const batcher = new LineBatcher(
@@ -55,15 +72,30 @@ function serve({ plan, memory, size, worker, ports }: Start): WorkerProxy {
     (lines) => dropped.add(lines),
   );
   accessLines = batcher;
-  const serving = new WorkerProxy(plan, shared, worker, recorder, (line) => batcher.add(line));
+  const serving = new WorkerProxy(shared, worker, recorder, (line) => batcher.add(line));
+  proxy = serving;
   watchLoop((lagMs) => {
     shared.workers.beat(worker, nowMs(), lagMs);
     serving.closeAsked();
   });
-  const opened = serving.open(ports);
-  if ("code" in opened) tell({ kind: "cannot-listen", ...opened });
-  else tell({ kind: "listening", ports: opened });
-  return serving;
+  prepare(first);
+  void serving.commit();
+}
+
+function prepare(next: Generation): void {
+  if (proxy === null) return;
+  generation = next.number;
+  const opened = proxy.prepare(next);
+  if ("code" in opened) tell({ kind: "cannot-listen", generation, ...opened });
+  else tell({ kind: "listening", generation, ports: opened });
+}
+
+function commit(): void {
+  const before = proxy?.generation;
+  void proxy?.commit().then(() => {
+    if (before !== undefined) tell({ kind: "settled", generation: before });
+  });
+  tell({ kind: "committed", generation });
 }
 
 async function drain(): Promise<void> {

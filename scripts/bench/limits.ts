@@ -47,7 +47,7 @@ report("address read, then admitted", (i) =>
   table.decide(0, clientKey(parseIpAddress(texts[i & 65_535]!)!), rule, 1e10 + i),
 );
 
-const capacity = { workers: 2, forwards: 1, clients: [0] };
+const capacity = { workers: 2, forwards: 1 };
 const bytes = Region.measure((region) => new LimitsMemory(region, capacity));
 const memory = new LimitsMemory(new Region(new SharedArrayBuffer(bytes)), capacity);
 const gate = new RequestGate(memory.requests, new SocketBudget(memory, 0), 0, 0, 1000);

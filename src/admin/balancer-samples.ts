@@ -1,8 +1,9 @@
 import { upstreamStatus } from "../balancer/status.ts";
 import type { Plan } from "../config/plan.ts";
-import { RateLimitRule } from "../memory/rate-limit-table.ts";
+import { RateLimitRule, RateLimitTable } from "../memory/rate-limit-table.ts";
 import type { SharedMemory } from "../memory/shared-memory.ts";
 import type { AddSample } from "../observe/board.ts";
+import type { Generation } from "../proxy/generation.ts";
 
 const STATES = ["closed", "open", "half_open"] as const;
 
@@ -29,14 +30,19 @@ export function upstreamSamples(plan: Plan, memory: SharedMemory, nowMs: number,
 }
 
 /** Tells how much of its limits each forward uses at this moment. */
-export function limitSamples(plan: Plan, memory: SharedMemory, nowMs: number, add: AddSample): void {
-  const { connections, rateLimits, buffered } = memory.limits;
+export function limitSamples(
+  { plan, rateLimits }: Generation,
+  memory: SharedMemory,
+  nowMs: number,
+  add: AddSample,
+): void {
+  const { connections, buffered } = memory.limits;
   for (const { id, name, ratelimit } of plan.forwards) {
     add("llmproxy_http_connections", [name], connections.read(id));
-    const table = rateLimits[id] ?? null;
-    if (ratelimit === null || table === null) continue;
+    const table = rateLimits.get(id);
+    if (ratelimit === null || table === undefined) continue;
     const rule = new RateLimitRule(ratelimit.perSecond, ratelimit.burst);
-    add("llmproxy_ratelimit_clients", [name], table.live(rule, nowMs));
+    add("llmproxy_ratelimit_clients", [name], RateLimitTable.over(table).live(rule, nowMs));
     add("llmproxy_ratelimit_clients_max", [name], ratelimit.clients);
   }
   add("llmproxy_http_buffered_body_bytes", [], buffered.takenBytes());

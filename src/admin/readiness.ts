@@ -1,5 +1,5 @@
 import { refusedUntilMs } from "../balancer/breaker.ts";
-import type { GroupPlan, Plan } from "../config/plan.ts";
+import { byId, type GroupPlan, type Plan, type UpstreamPlan } from "../config/plan.ts";
 import type { BalancerMemory } from "../memory/balancer-memory.ts";
 import { deadlineMs } from "../memory/deadline.ts";
 
@@ -28,7 +28,8 @@ export function readiness(
   nowMs: number,
   process: { readonly draining: boolean; readonly workers: number },
 ): Readiness {
-  const groups = plan.groups.map((group) => groupReadiness(plan, memory, nowMs, group));
+  const upstreams = byId(plan.upstreams);
+  const groups = plan.groups.map((group) => groupReadiness(group, upstreams, memory, nowMs));
   const unavailable = groups.filter(({ available }) => available === 0).map(({ name }) => name);
   return {
     ready: !process.draining && process.workers > 0 && unavailable.length === 0,
@@ -40,11 +41,16 @@ export function readiness(
 }
 
 /** Counts as the balancer does: an upstream that rests is used all the same where it is the last one that works. */
-function groupReadiness(plan: Plan, memory: BalancerMemory, nowMs: number, group: GroupPlan): GroupReadiness {
+function groupReadiness(
+  group: GroupPlan,
+  upstreams: readonly UpstreamPlan[],
+  memory: BalancerMemory,
+  nowMs: number,
+): GroupReadiness {
   let working = 0;
   let resting = 0;
   for (const member of group.members) {
-    const { id, breaker } = plan.upstreams[member.upstream]!;
+    const { id, breaker } = upstreams[member.upstream]!;
     if (breaker !== null && refusedUntilMs(memory, id, breaker, nowMs) !== null) continue;
     working++;
     if (deadlineMs(memory.rests.read(id)) > nowMs) resting++;

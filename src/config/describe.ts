@@ -1,4 +1,4 @@
-import type { ForwardPlan, GroupPlan, MemberPlan, Plan } from "./plan.ts";
+import { byId, type ForwardPlan, type GroupPlan, type MemberPlan, type Plan } from "./plan.ts";
 
 /** The request path whose final URLs are shown: what most clients send. */
 export const samplePath = "/v1/chat/completions";
@@ -23,15 +23,16 @@ function describeForward(
   forward: ForwardPlan,
   joinPath: (basePath: string, requestPath: string) => string,
 ): string[] {
-  const group = plan.groups[forward.group]!;
+  const group = byId(plan.groups)[forward.group]!;
+  const upstreams = byId(plan.upstreams);
   const listener = `http://${authority(forward.address, forward.port)}`;
   const lines = [
     `forward ${forward.name}: ${listener} -> group ${group.name}, strategy ${group.strategy}`,
     `  ${samplePath} goes to`,
   ];
-  const width = Math.max(...group.members.map((member) => plan.upstreams[member.upstream]!.name.length));
+  const width = Math.max(...group.members.map((member) => upstreams[member.upstream]!.name.length));
   for (const member of group.members) {
-    const upstream = plan.upstreams[member.upstream]!;
+    const upstream = upstreams[member.upstream]!;
     const url = upstream.origin + joinPath(upstream.basePath, samplePath);
     lines.push(`    ${upstream.name.padEnd(width)}  ${url}${weightOf(group, member)}`);
   }

@@ -12,10 +12,14 @@ import { SecretExpander } from "./secrets.ts";
 import { readTree, unreadable } from "./tree.ts";
 import { parseYaml } from "./yaml.ts";
 
-/** A valid configuration with its plan, or everything that is wrong with it, in the order of the file. */
-export type LoadResult =
+/**
+ * A valid configuration with its plan, or everything that is wrong with it, in the order of the file. `files`: those
+ * that `${file:...}` named, with their full paths.
+ */
+export type LoadResult = { readonly files: readonly string[] } & (
   | { readonly ok: true; readonly config: Config; readonly plan: Plan; readonly warnings: readonly Problem[] }
-  | { readonly ok: false; readonly errors: readonly Problem[] };
+  | { readonly ok: false; readonly errors: readonly Problem[] }
+);
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -29,16 +33,19 @@ export const configBytesMax = 1024 * 1024;
 export function loadConfig(file: string, env: Environment): LoadResult {
   const read = readTextFile(file, configBytesMax);
   if (read.ok) return parseConfig(read.text, file, env);
-  return { ok: false, errors: [{ file, line: null, column: null, path: "", message: read.reason }] };
+  const error = { file, line: null, column: null, path: "", message: read.reason };
+  return { ok: false, errors: [error], files: [] };
 }
 
 /** As `loadConfig`, for a text that is at hand; `file` is the name for messages and for relative paths. */
 export function parseConfig(text: string, file: string, env: Environment): LoadResult {
   const report = new Report(file);
-  const config = readConfig(text, new SecretExpander({ env, directory: dirname(file) }), report);
+  const expander = new SecretExpander({ env, directory: dirname(file) });
+  const config = readConfig(text, expander, report);
+  const { files } = expander;
   const errors = report.errors();
-  if (config === null || errors.length > 0) return { ok: false, errors };
-  return { ok: true, config, plan: makePlan(config), warnings: report.warnings() };
+  if (config === null || errors.length > 0) return { ok: false, errors, files };
+  return { ok: true, config, plan: makePlan(config), warnings: report.warnings(), files };
 }
 
 /** Gives null, or a configuration with errors in `report`, when something is wrong. */

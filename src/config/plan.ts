@@ -5,8 +5,8 @@ import type { Config } from "./schema.ts";
 
 /**
  * The configuration as the threads use it: names resolved to ids, seconds to milliseconds, secrets in
- * place. Plain data, so it can be posted to a worker. An id is an index into the array of its kind and
- * into shared memory.
+ * place. Plain data, so it can be posted to a worker. An id is an index into shared memory: unique within its kind,
+ * but after a reload not the index into the array (`byId`).
  */
 export interface Plan {
   readonly admin: AdminPlan;
@@ -17,6 +17,8 @@ export interface Plan {
   readonly accessLog: AccessLogPlan | null;
   /** Request bodies that the whole process may hold; null = as much as the machine's memory suggests. */
   readonly bufferedBytesMax: number | null;
+  /** Worker threads; null = as many as suit the machine. */
+  readonly workers: number | null;
 }
 
 export interface AdminPlan {
@@ -148,6 +150,13 @@ export interface RetryPlan {
   readonly budget: number;
 }
 
+/** Entries of one kind, as an array in which each stands at its id. It may have gaps. */
+export function byId<T extends { readonly id: number }>(entries: readonly T[]): readonly T[] {
+  const list: T[] = [];
+  for (const entry of entries) list[entry.id] = entry;
+  return list;
+}
+
 /** Resolves names to ids and units to milliseconds. The configuration is valid: this cannot fail. Pure. */
 export function makePlan(config: Config): Plan {
   const upstreamIds = idsOf(config.upstreams);
@@ -166,6 +175,7 @@ export function makePlan(config: Config): Plan {
     })),
     accessLog: planAccessLog(config.http_server.access_log),
     bufferedBytesMax: config.http_server.max_buffered_bytes ?? null,
+    workers: config.http_server.workers === "auto" ? null : config.http_server.workers,
   };
 }
 

@@ -128,6 +128,19 @@ function size(min: number, max: number) {
   return z.pipe(z.union([z.number(), z.string()], { error }), bytesOf);
 }
 
+/** A number, or `auto`. */
+function countOrAuto(min: number, max: number) {
+  const error = `auto, or an integer from ${min} to ${max}`;
+  const countOf = z.transform((value: number | string, context) => {
+    if (value === "auto") return value;
+    const count = Number(value);
+    if (value !== "" && Number.isInteger(count) && count >= min && count <= max) return count;
+    context.issues.push({ code: "custom", message: error, input: value });
+    return z.NEVER;
+  });
+  return z.pipe(z.union([z.number(), z.string()], { error }), countOf);
+}
+
 function sizeText(bytes: number): string {
   if (bytes < MB) return `${bytes / KB} KB`;
   return bytes < GB ? `${bytes / MB} MB` : `${bytes / GB} GB`;
@@ -272,6 +285,8 @@ export const configSchema = block({
     forwards: some("forward", forwardSchema),
     admin: leftOut(adminSchema),
     access_log: leftOut(accessLogSchema),
+    // Worker threads. The command line has the last word.
+    workers: defaulted(countOrAuto(1, 64), "auto"),
     // Request bodies held by the whole process; without the key a quarter of the memory, at most 1 GB.
     max_buffered_bytes: z.optional(size(16 * MB, 1024 * GB)),
   }),

@@ -67,6 +67,11 @@ export class SecretExpander {
     return { ok: true, value: value + text.slice(end), expanded };
   }
 
+  /** Full paths of the files that were named so far. */
+  get files(): readonly string[] {
+    return [...this.#files.keys()];
+  }
+
   #resolve(reference: string, body: string, closed: boolean): Expansion {
     if (closed && body.startsWith("file:") && body.length > 5)
       return this.#readFile(reference, body.slice(5));

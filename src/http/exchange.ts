@@ -74,6 +74,8 @@ export interface ConnectionDoor {
   leave(): void;
   /** The number of those that wait for a request has changed. */
   waiting(idle: IdleConnections): void;
+  /** The server stops: those that wait are about to be closed, and `waiting` tells no more. */
+  forget(idle: IdleConnections): void;
 }
 
 /** Memory for request bodies. What is taken is given back when the request is answered. */

@@ -3,7 +3,7 @@ import type { Socket } from "bun";
 import { deadlineQueue } from "../shared/deadlines.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import { Connection } from "./connection.ts";
-import type { BodyBytes, HttpServer, ServerOptions, ServerSettings } from "./exchange.ts";
+import type { BodyBytes, ConnectionDoor, HttpServer, ServerOptions, ServerSettings } from "./exchange.ts";
 import { IdleConnections } from "./idle-connections.ts";
 import { HEADERS_MAX } from "./request-head.ts";
 import { turnAway } from "./turn-away.ts";
@@ -33,7 +33,9 @@ export function listen(options: ServerOptions): HttpServer {
     ...settingsOf(options),
     lingerQueue: deadlineQueue(LINGER_MS),
     graceQueue: deadlineQueue(GRACE_MS),
-    idle: new IdleConnections((idle) => door?.waiting(idle)),
+    idle: new IdleConnections((idle) => {
+      if (!host.stopping) door?.waiting(idle);
+    }),
     stopping: false,
     forget(connection: Connection) {
       connections.delete(connection);
@@ -56,10 +58,7 @@ export function listen(options: ServerOptions): HttpServer {
         const connection = new Connection(socket, host);
         socket.data = connection;
         connections.add(connection);
-        const entry = door?.enter(host.idle) ?? "serve";
-        if (entry === "serve") host.idle.add(connection);
-        else if (entry === "refuse") connection.refuse(503, "There are too many connections.");
-        else connection.destroy();
+        letIn(connection, host, door);
       },
       data: (socket, chunk) => socket.data.onData(chunk),
       drain: (socket) => socket.data.onDrain(),
@@ -78,19 +77,29 @@ export function listen(options: ServerOptions): HttpServer {
     update(settings) {
       Object.assign(host, settingsOf(settings));
       door = settings.door;
+      door?.waiting(host.idle);
     },
     stop() {
       host.stopping = true;
+      door?.forget(host.idle);
       turnAway(listener, unlisten);
       for (const connection of connections) connection.retireSoon();
       return stopped.promise;
     },
     close() {
+      if (!host.stopping) door?.forget(host.idle);
       host.stopping = true;
       unlisten();
       for (const connection of connections) connection.destroy();
     },
   };
+}
+
+function letIn(connection: Connection, { idle }: ConnectionHost, door: ConnectionDoor | undefined): void {
+  const entry = door?.enter(idle) ?? "serve";
+  if (entry === "serve") idle.add(connection);
+  else if (entry === "refuse") connection.refuse(503, "There are too many connections.");
+  else connection.destroy();
 }
 
 /** What a connection sees of the settings. */

@@ -55,6 +55,11 @@ export class ConnectionGate implements ConnectionDoor {
     this.#sockets.watch(idle);
   }
 
+  forget(idle: IdleConnections): void {
+    this.#memory.waiting.write(this.#worker, this.#forward, 0);
+    this.#sockets.unwatch(idle);
+  }
+
   /** Closes connections that wait, as other workers have asked for. To be called now and then. */
   closeAsked(): void {
     const { waiting } = this.#memory;

@@ -1,6 +1,7 @@
 import type { ForwardPlan } from "../config/plan.ts";
 import type { Exchange, HeaderList } from "../http/exchange.ts";
 import type { LimitsMemory } from "../memory/limits-memory.ts";
+import type { RateLimitTable } from "../memory/rate-limit-table.ts";
 import type { IpAddress } from "../shared/ip-address.ts";
 import { clientOf, peerAddress } from "./client-address.ts";
 import { ConnectionGate } from "./connection-gate.ts";
@@ -21,14 +22,19 @@ export class ForwardLimits {
   readonly bodyBytesMax: number;
   readonly #forward: ForwardPlan;
 
-  /** `sockets`: of this worker, for all its forwards. */
-  constructor(forward: ForwardPlan, memory: LimitsMemory, worker: number, sockets: SocketBudget) {
+  /** `table`: of its rate limit, null where it has none. `sockets`: of this worker, for all its forwards. */
+  constructor(
+    forward: ForwardPlan,
+    memory: LimitsMemory,
+    table: RateLimitTable | null,
+    worker: number,
+    sockets: SocketBudget,
+  ) {
     const { id, ratelimit, limits } = forward;
     this.#forward = forward;
     this.connections = new ConnectionGate(memory, sockets, worker, id, limits.connectionsMax);
     this.bodyBytesMax = Math.min(forward.bodyBytesMax, memory.buffered.bytesMax);
     this.requests = new RequestGate(memory.requests, sockets, worker, id, limits.inFlightMax);
-    const table = memory.rateLimits[id] ?? null;
     this.rate = ratelimit === null || table === null ? null : new RateLimit(table, ratelimit, worker);
   }
 

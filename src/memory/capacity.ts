@@ -1,7 +1,12 @@
-/** How many of each kind the shared memory has room for. Fixed when the memory is made. */
+/**
+ * How many of each kind the shared memory has room for. Fixed when the memory is made; threads that agree on it find the
+ * same things in the same places.
+ */
 export interface Capacity {
-  /** Worker threads. */
+  /** Worker threads; their numbers run from 0 to one less. */
   readonly workers: number;
+  /** Forward ids run from 0 to one less. */
+  readonly forwards: number;
   /** Upstream ids run from 0 to one less. */
   readonly upstreams: number;
   /** Group ids run from 0 to one less. */
@@ -14,6 +19,7 @@ export interface Capacity {
 
 /** What a plan needs room for. */
 export interface Sizes {
+  readonly forwards: readonly { readonly id: number }[];
   readonly upstreams: readonly {
     readonly id: number;
     readonly breaker: { readonly halfOpenRequests: number } | null;
@@ -21,47 +27,49 @@ export interface Sizes {
   readonly groups: readonly { readonly id: number; readonly members: readonly unknown[] }[];
 }
 
-const ROOM_MIN = 16;
+const ROOM_MIN = 64;
+const PROBES_MIN = 16;
+const WORKERS_MIN = 16;
+export const WORKERS_MAX = 64;
 
-/** Gives a capacity with room to grow: at least twice what the plan needs, so that a reload can add to it. */
+/**
+ * Gives a capacity with room to grow, so that a reload can add to it: four times what the plan needs, and room for a
+ * change while requests still follow the plan before. Memory that is never touched costs nothing.
+ */
 export function proposeCapacity(plan: Sizes, workers: number): Capacity {
   const needed = need(plan);
   return {
-    workers,
-    upstreams: roomFor(needed.upstreams),
-    groups: roomFor(needed.groups),
-    members: roomFor(needed.members),
-    probes: roomFor(needed.probes),
+    workers: Math.min(WORKERS_MAX, Math.max(WORKERS_MIN, 2 * workers)),
+    forwards: roomFor(needed.forwards, ROOM_MIN),
+    upstreams: roomFor(needed.upstreams, ROOM_MIN),
+    groups: roomFor(needed.groups, ROOM_MIN),
+    members: roomFor(needed.members, ROOM_MIN),
+    probes: roomFor(needed.probes, PROBES_MIN),
   };
 }
 
-/** True when a memory of this capacity can hold the plan. */
-export function fits(capacity: Capacity, plan: Sizes): boolean {
+/** What a plan needs more of than a memory of this capacity has; null where it fits. */
+export function misfit(capacity: Capacity, plan: Sizes): Exclude<keyof Capacity, "workers"> | null {
   const needed = need(plan);
-  return (
-    needed.upstreams <= capacity.upstreams &&
-    needed.groups <= capacity.groups &&
-    needed.members <= capacity.members &&
-    needed.probes <= capacity.probes
-  );
+  const kinds = ["forwards", "upstreams", "groups", "members", "probes"] as const;
+  return kinds.find((kind) => needed[kind] > capacity[kind]) ?? null;
 }
 
 function need(plan: Sizes): Omit<Capacity, "workers"> {
-  let [upstreams, groups, members, probes] = [0, 0, 0, 0];
-  for (const upstream of plan.upstreams) {
-    upstreams = Math.max(upstreams, upstream.id + 1);
-    probes = Math.max(probes, upstream.breaker?.halfOpenRequests ?? 0);
-  }
-  for (const group of plan.groups) {
-    groups = Math.max(groups, group.id + 1);
-    members = Math.max(members, group.members.length);
-  }
-  return { upstreams, groups, members, probes };
+  const end = (items: readonly { readonly id: number }[]) =>
+    items.reduce((most, { id }) => Math.max(most, id + 1), 0);
+  return {
+    forwards: end(plan.forwards),
+    upstreams: end(plan.upstreams),
+    groups: end(plan.groups),
+    members: Math.max(0, ...plan.groups.map(({ members }) => members.length)),
+    probes: Math.max(0, ...plan.upstreams.map(({ breaker }) => breaker?.halfOpenRequests ?? 0)),
+  };
 }
 
-/** The next power of two from twice the count. */
-function roomFor(count: number): number {
-  let room = ROOM_MIN;
-  while (room < 2 * count) room *= 2;
+/** The next power of two from four times the count. */
+function roomFor(count: number, least: number): number {
+  let room = least;
+  while (room < 4 * count) room *= 2;
   return room;
 }

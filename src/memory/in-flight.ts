@@ -25,6 +25,14 @@ export class InFlight {
     return this.#totals[upstream << SPACING]!;
   }
 
+  /** Those of which there is at least one. */
+  inUse(): number[] {
+    const used: number[] = [];
+    for (let index = 0; index << SPACING < this.#totals.length; index++)
+      if (Atomics.load(this.#totals, index << SPACING) > 0) used.push(index);
+    return used;
+  }
+
   /** Takes one and gives the total before. */
   take(worker: number, upstream: number): number {
     const before = Atomics.add(this.#totals, upstream << SPACING, 1);

@@ -1,6 +1,6 @@
 import { keyedHash } from "./keyed-hash.ts";
 import { Locks } from "./locks.ts";
-import type { Region } from "./region.ts";
+import { Region } from "./region.ts";
 
 /** How many slots a client's entry may be in. */
 const WAYS = 16;
@@ -20,6 +20,13 @@ export const UNTRACKED = Number.POSITIVE_INFINITY;
 export interface ClientKey {
   readonly high: number;
   readonly low: number;
+}
+
+/** The memory of a table, as threads hand it to each other. */
+export interface RateLimitMemory {
+  readonly buffer: SharedArrayBuffer;
+  /** How many clients it is made for. */
+  readonly clients: number;
 }
 
 /**
@@ -77,6 +84,19 @@ export class RateLimitTable {
     this.#locks = new Locks(region, buckets);
     this.#moments = region.uint64((buckets * WAYS * SLOT_WORDS) / 2);
     this.#words = new Int32Array(this.#moments.buffer, this.#moments.byteOffset, this.#moments.length * 2);
+  }
+
+  /** Memory for a table of its own, with a key for its hash; `random` gives 32 random bits. */
+  static allocate(clients: number, random: () => number): RateLimitMemory {
+    const bytes = Region.measure((region) => new RateLimitTable(region, clients));
+    const memory = { buffer: new SharedArrayBuffer(bytes), clients };
+    RateLimitTable.over(memory).seed(random(), random());
+    return memory;
+  }
+
+  /** The table of one thread over that memory. */
+  static over({ buffer, clients }: RateLimitMemory): RateLimitTable {
+    return new RateLimitTable(new Region(buffer), clients);
   }
 
   /** Sets the key of the hash, two random words, before the table is used. */

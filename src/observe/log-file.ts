@@ -29,6 +29,11 @@ export class LogFile implements ByteSink {
     this.shallReopen = true;
   }
 
+  /** Closes it. Nothing may be under way, or come later. */
+  close(): void {
+    close(this.opened.fd, () => {});
+  }
+
   async write(bytes: Uint8Array): Promise<number> {
     if (this.shallReopen || (this.isDue() && (await this.hasMoved()))) this.openAgain();
     return this.opened.file.write(bytes);

@@ -3,7 +3,7 @@ import type { Lease } from "../balancer/lease.ts";
 import { Trail } from "../balancer/trail.ts";
 import type { RetryPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
-import { budgetResetMs, retryAfterMs } from "../llm/retry-after.ts";
+import { retryAfterMs } from "../llm/retry-after.ts";
 import { isDebugLogged, log } from "../observe/log.ts";
 import { nowMs } from "../shared/clock.ts";
 import type { Attempt } from "./attempt.ts";
@@ -31,9 +31,6 @@ interface Ended {
   readonly result: Attempted;
 }
 
-/** With these and a time to wait an upstream asks all to leave it alone, not just this request. */
-const REST_STATUSES = new Set([429, 503, 529]);
-
 const CLIENT_GONE: Attempted = { kind: "client-gone" };
 
 /** Tries upstreams until one gives an answer to relay, or nothing is left to try. The only retry loop. */
@@ -42,37 +39,41 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
   const { id: group, client } = route.group;
   const trail = new Trail();
   let retries = 0;
-  let last: { readonly kind: "failover" | "retry"; readonly ended: Ended } | null = null;
+  let last: { readonly step: NextStep; readonly result: Attempted; readonly reason: string } | null = null;
+  const claimRetry = () => {
+    retries++;
+    const may = route.retryBudget.mayRetry(group, nowMs(), client.retry!.budget);
+    if (!may) route.metrics.group(group).retrySuppressed();
+    return may;
+  };
 
   route.retryBudget.countRequest(group, nowMs());
   for (;;) {
-    const lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+    let lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+    let kind = last?.step.kind;
+    if (lease.kind !== "lease" && last?.step.waitMs != null) {
+      // What was tried already may do better later. After a failover that is the first attempt to repeat one.
+      if (last.step.kind === "failover" && !claimRetry()) return last.result;
+      kind = "retry";
+      observation.pause();
+      await control.wait(last.step.waitMs);
+      observation.resume();
+      if (control.givenUp !== null) return control.givenUp === "timeout" ? last.result : CLIENT_GONE;
+      trail.forgetTried();
+      lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+    }
     observation.noteRejected();
-    if (lease.kind !== "lease") return last?.ended.result ?? unavailable(lease);
-    if (last !== null) route.metrics.group(group).triedAgain(last.kind, last.ended.reason);
+    if (lease.kind !== "lease") return last?.result ?? unavailable(lease);
+    if (last !== null)
+      route.metrics.group(group).triedAgain(kind === "failover" ? "failover" : "retry", last.reason);
 
     const ended = await makeAttempt(request, route, lease);
     if (ended.kind !== "ended") return ended;
     if (control.givenUp === "client-gone") return CLIENT_GONE;
-    const upstreams = route.balancer.outlook(group, trail, lease.upstream, nowMs());
-    const left = { retry: client.retry, retries, timeMs: control.leftMs(), upstreams };
-    const step = nextStep(ended.end, left, Math.random());
+    const step = nextStep(ended.end, client.retry, retries, control.leftMs(), Math.random());
+    last = { step, result: usedUp(ended.result, client.retry), reason: ended.reason };
     if (isDebugLogged()) debug(request, route, lease, ended.reason, step);
-    if (step.kind === "give-up") return ended.result;
-    last = { kind: step.kind, ended };
-    if (step.kind === "failover") continue;
-
-    retries++;
-    if (!route.retryBudget.mayRetry(group, nowMs(), client.retry!.budget)) {
-      route.metrics.group(group).retrySuppressed();
-      return ended.result;
-    }
-    if (step.waitMs === null) continue;
-    observation.pause();
-    await control.wait(step.waitMs);
-    observation.resume();
-    if (control.givenUp !== null) return control.givenUp === "timeout" ? ended.result : CLIENT_GONE;
-    trail.forgetTried();
+    if (step.kind === "give-up" || (step.kind === "retry" && !claimRetry())) return last.result;
   }
 }
 
@@ -92,37 +93,32 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
       kind: "ended",
       reason: outcome.error,
       end: { reach: forwarded.reach, timedOut: isTimeout },
-      result: usedUp(errorOfFailure(forwarded, isTimeout), client.retry),
+      result: { kind: "error", code: errorOfFailure(forwarded, isTimeout), detail: {} },
     };
   }
   const { status } = forwarded;
-  const wishMs = isRetriedStatus(status) ? obeyWish(route, lease.upstream, status, forwarded.headers) : null;
+  const restMs = obeyRest(route, lease.upstream, status, forwarded.headers);
   if ("body" in forwarded) return { kind: "open", answer: forwarded, attempt };
   if (status < 400) return { kind: "whole", answer: forwarded, attempt };
   attempt.end(outcomeOfStatus(status, forwarded.responseMs), status);
   return {
     kind: "ended",
     reason: `status_${status}`,
-    end: { status, wishMs },
+    end: { status, retryAfterMs: restMs },
     result: { kind: "whole", answer: forwarded, attempt: null },
   };
 }
 
-/**
- * An upstream that asks to be left alone is: the others take the load before it refuses the next one. Gives how
- * long it wishes not to see this request again, null when it does not say.
- */
-function obeyWish(route: Route, upstream: number, status: number, headers: HeaderList): number | null {
-  const header = (name: string) => headerValue(headers, name);
-  const wishMs = retryAfterMs(header, Date.now());
-  const restMs = REST_STATUSES.has(status) ? (wishMs ?? budgetResetMs(header, Date.now())) : null;
-  if (restMs !== null) {
-    const now = nowMs();
-    const cause = status === 429 ? "limited" : "unavailable";
-    route.events.rested(route.group.id, upstream, now + restMs, now, cause);
-    route.balancer.rest(upstream, now + restMs, now, cause);
-  }
-  return wishMs;
+/** An upstream that asks to be left alone is: the others take the load before it refuses the next one. */
+function obeyRest(route: Route, upstream: number, status: number, headers: HeaderList): number | null {
+  if (status !== 429 && status !== 503) return null;
+  const ms = retryAfterMs((name) => headerValue(headers, name), Date.now());
+  if (ms === null) return null;
+  const now = nowMs();
+  const cause = status === 429 ? "limited" : "unavailable";
+  route.events.rested(route.group.id, upstream, now + ms, now, cause);
+  route.balancer.rest(upstream, now + ms, now, cause);
+  return ms;
 }
 
 function debug({ id }: ProxyRequest, route: Route, lease: Lease, reason: string, step: NextStep): void {
@@ -141,7 +137,8 @@ function unavailable({ reason, retryAtMs }: Unavailable): Attempted {
   return { kind: "error", code: reason === "limited" ? "upstream_limited" : "upstream_unavailable", detail };
 }
 
-/** An error of ours, marked where we retry, so that SDKs do not multiply that by theirs. */
-function usedUp(code: ErrorCode, retry: RetryPlan | null): Attempted {
-  return { kind: "error", code, detail: retry === null ? {} : { retriesUsedUp: true } };
+/** Marks an error of ours where we retry, so that SDKs do not multiply that by theirs. Never touches a relayed answer. */
+function usedUp(result: Attempted, retry: RetryPlan | null): Attempted {
+  if (result.kind !== "error" || retry === null) return result;
+  return { ...result, detail: { ...result.detail, retriesUsedUp: true } };
 }

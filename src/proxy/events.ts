@@ -1,6 +1,6 @@
 import { REST_MS_MAX, type RestCause } from "../balancer/balancer.ts";
 import type { BalancerEvents, BreakerCall, BreakerState } from "../balancer/events.ts";
-import type { Plan } from "../config/plan.ts";
+import { byId, type GroupPlan, type Plan, type UpstreamPlan } from "../config/plan.ts";
 import { deadlineMs, type Deadlines } from "../memory/deadline.ts";
 import { log } from "../observe/log.ts";
 import type { ProxyMetrics } from "./metrics.ts";
@@ -9,26 +9,28 @@ import type { ProxyMetrics } from "./metrics.ts";
 export class ProxyEvents implements BalancerEvents {
   /** Code of the attempt that is being settled right now, which is why a breaker moves. */
   settling: string | null = null;
-  private readonly plan: Plan;
+  private readonly upstreams: readonly UpstreamPlan[];
+  private readonly groups: readonly GroupPlan[];
   private readonly metrics: ProxyMetrics;
   private readonly rests: Deadlines;
   private rejected: string[] | null = null;
 
   constructor(plan: Plan, metrics: ProxyMetrics, rests: Deadlines) {
-    this.plan = plan;
+    this.upstreams = byId(plan.upstreams);
+    this.groups = byId(plan.groups);
     this.metrics = metrics;
     this.rests = rests;
   }
 
   breakerCall(group: number, upstream: number, result: BreakerCall): void {
     this.metrics.breakerCall(group, upstream, result);
-    if (result === "rejected") (this.rejected ??= []).push(this.plan.upstreams[upstream]!.name);
+    if (result === "rejected") (this.rejected ??= []).push(this.upstreams[upstream]!.name);
   }
 
   breakerMoved(group: number, upstream: number, from: BreakerState, to: BreakerState): void {
     this.metrics.breakerMoved(group, upstream, from, to);
-    const { name, breaker } = this.plan.upstreams[upstream]!;
-    const where = { upstream: name, group: this.plan.groups[group]!.name };
+    const { name, breaker } = this.upstreams[upstream]!;
+    const where = { upstream: name, group: this.groups[group]!.name };
     if (to === "open") {
       const reason = from === "half_open" ? "the probe failed" : "the failure rate reached its threshold";
       log("warn", "circuit breaker opened", {
@@ -56,9 +58,9 @@ export class ProxyEvents implements BalancerEvents {
     this.metrics.group(group).pair(upstream).rested(cause);
     if (untilMs <= nowMs || deadlineMs(this.rests.read(upstream)) > nowMs) return;
     log("warn", "upstream rests", {
-      upstream: this.plan.upstreams[upstream]!.name,
-      group: this.plan.groups[group]!.name,
-      reason: cause === "limited" ? "status 429 with a time to wait" : "overloaded, with a time to wait",
+      upstream: this.upstreams[upstream]!.name,
+      group: this.groups[group]!.name,
+      reason: cause === "limited" ? "status 429 with a time to wait" : "status 503 with a time to wait",
       for_s: Math.round(Math.min(untilMs - nowMs, REST_MS_MAX)) / 1000,
     });
   }

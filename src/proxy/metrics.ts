@@ -1,5 +1,5 @@
 import type { BreakerCall, BreakerState } from "../balancer/events.ts";
-import type { Plan } from "../config/plan.ts";
+import { byId, type GroupPlan, type Plan, type UpstreamPlan } from "../config/plan.ts";
 import { type ApiPath, methodLabelOf } from "../llm/dialect.ts";
 import type { Counter, Gauge, Histogram, Recorder } from "../observe/recorder.ts";
 import { BoundedModels, PairMetrics } from "./upstream-metrics.ts";
@@ -24,22 +24,28 @@ export interface RequestSeries {
  */
 export class ProxyMetrics {
   private readonly recorder: Recorder;
-  private readonly plan: Plan;
+  private readonly groupPlans: readonly GroupPlan[];
+  private readonly upstreams: readonly UpstreamPlan[];
   private readonly forwards: readonly ForwardMetrics[];
   private readonly groups: readonly GroupMetrics[];
 
-  constructor(recorder: Recorder, plan: Plan) {
+  /** `models`: of this worker, whatever its plan. */
+  constructor(recorder: Recorder, plan: Plan, models: BoundedModels) {
     this.recorder = recorder;
-    this.plan = plan;
-    const models = new BoundedModels();
-    this.forwards = plan.forwards.map(({ name }) => new ForwardMetrics(recorder, name));
-    this.groups = plan.groups.map(({ name, members }) => {
+    this.groupPlans = byId(plan.groups);
+    this.upstreams = byId(plan.upstreams);
+    const forwards: ForwardMetrics[] = [];
+    for (const { id, name } of plan.forwards) forwards[id] = new ForwardMetrics(recorder, name);
+    this.forwards = forwards;
+    const groups: GroupMetrics[] = [];
+    for (const { id, name, members } of plan.groups) {
       const pairs: PairMetrics[] = [];
       for (const { upstream } of members)
-        pairs[upstream] = new PairMetrics(recorder, [name, plan.upstreams[upstream]!.name], models);
-      return new GroupMetrics(recorder, name, pairs);
-    });
-    this.prepareBreakers();
+        pairs[upstream] = new PairMetrics(recorder, [name, this.upstreams[upstream]!.name], models);
+      groups[id] = new GroupMetrics(recorder, name, pairs);
+    }
+    this.groups = groups;
+    this.prepareBreakers(plan);
   }
 
   /** Requests of which not all is known yet. */
@@ -77,10 +83,10 @@ export class ProxyMetrics {
   }
 
   /** A series that is there from the beginning, at 0, shows its first step; one that begins with 1 does not. */
-  private prepareBreakers(): void {
-    for (const { id, members } of this.plan.groups) {
+  private prepareBreakers(plan: Plan): void {
+    for (const { id, members } of plan.groups) {
       for (const { upstream } of members) {
-        if (this.plan.upstreams[upstream]!.breaker === null) continue;
+        if (this.upstreams[upstream]!.breaker === null) continue;
         const labels = this.labelsOf(id, upstream);
         for (const metric of Object.values(TRANSITIONS)) this.recorder.counter(metric, ...labels);
         for (const result of ["success", "failure", "rejected"])
@@ -90,8 +96,8 @@ export class ProxyMetrics {
   }
 
   private labelsOf(group: number, upstream: number): [string, string, string] {
-    const { name, url } = this.plan.upstreams[upstream]!;
-    return [this.plan.groups[group]!.name, name, url];
+    const { name, url } = this.upstreams[upstream]!;
+    return [this.groupPlans[group]!.name, name, url];
   }
 }
 

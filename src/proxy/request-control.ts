@@ -47,8 +47,7 @@ export class RequestControl {
   async wait(ms: number): Promise<void> {
     if (this.givenUp !== null) return;
     await new Promise<void>((resolve) => {
-      // A timer drops what is less than a millisecond, and so would be early.
-      const timer = setTimeout(resolve, Math.ceil(ms));
+      const timer = setTimeout(resolve, ms);
       this.onGivenUp = () => {
         clearTimeout(timer);
         resolve();

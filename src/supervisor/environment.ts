@@ -30,11 +30,11 @@ export function restartCleanly(): void {
     if (value !== undefined && !DROPPED.includes(name)) env[name] = value;
   }
   env[FETCH_LIMIT] = limit;
-  process.execve?.(process.execPath, argv(), env);
+  process.execve?.(process.execPath, commandLine(), env);
 }
 
-/** A compiled binary has its entry built in; from source it is the second argument. */
-function argv(): string[] {
+/** The executable and its arguments, to run it again. A compiled one has its entry built in; from source that is an argument. */
+export function commandLine(): string[] {
   const isCompiled = Bun.main.startsWith("/$bunfs/");
   if (isCompiled) return [process.execPath, ...process.argv.slice(2)];
   return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
@@ -46,8 +46,8 @@ function fetchLimit(): number {
 }
 
 /**
- * Files for everything but clients and upstreams: pipes, listeners, the admin port, what `fetch` keeps, second
- * connections that are tried beside a slow first one, and the event loop of each worker.
+ * Files for everything but clients and upstreams: pipes, listeners, the admin port, what `fetch` keeps, connections that
+ * are being made for nobody any longer, and the event loop of each worker.
  */
 const FILES_RESERVED = 128;
 const FILES_PER_WORKER = 8;

@@ -1,23 +1,23 @@
 import { availableParallelism } from "node:os";
 
-import { limitSamples, upstreamSamples } from "../admin/balancer-samples.ts";
-import { readiness } from "../admin/readiness.ts";
-import { serveAdmin } from "../admin/server.ts";
 import { parseCommandLine, type RunOptions } from "../cli.ts";
 import { describePlan } from "../config/describe.ts";
 import { loadConfig, type LoadResult } from "../config/load.ts";
 import type { Plan } from "../config/plan.ts";
 import { formatProblem } from "../config/problem.ts";
+import { WORKERS_MAX } from "../memory/capacity.ts";
 import { type Level, log, setLog } from "../observe/log.ts";
-import { processSamples } from "../observe/process-samples.ts";
 import { joinPath } from "../proxy/target.ts";
-import { nowMs } from "../shared/clock.ts";
-import type { Demo } from "./demo.ts";
+import { ConfigWatch } from "./config-watch.ts";
 import { connectionsMax } from "./environment.ts";
 import { Logs } from "./logs.ts";
-import { findServiceManager, type ServiceManager } from "./sd-notify.ts";
-import { onHangUp, onReopen, STOP_ECHO_MS, stopSignal } from "./signals.ts";
-import { StartError, Supervisor } from "./supervisor.ts";
+import { Reloader } from "./reloader.ts";
+import { findServiceManager } from "./sd-notify.ts";
+import { Service } from "./service.ts";
+import { onHangUp, onReopen, onSucceed, STOP_ECHO_MS, stopSignal } from "./signals.ts";
+import { StartError } from "./start-error.ts";
+import { startSuccessor, tellPredecessor } from "./successor.ts";
+import { Supervisor } from "./supervisor.ts";
 import { build, versionText } from "./version.ts";
 import { stuckWorker } from "./watchdog.ts";
 
@@ -25,6 +25,8 @@ import { stuckWorker } from "./watchdog.ts";
 const LOG_FLUSH_MS = 1_000;
 /** What the service manager grants on top of the time limit for requests in progress. */
 const STOP_EXTRA_MS = 5_000;
+/** How long it may take to break off what is in progress. */
+const CUT_LIMIT_MS = 500;
 
 /** Runs the command line (`workerUrl`: entry of the worker threads) and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
 export async function main(args: readonly string[], workerUrl: URL): Promise<number> {
@@ -60,43 +62,83 @@ async function run(options: RunOptions, workerUrl: URL): Promise<number> {
 async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: Level): Promise<number> {
   // Loaded where it is asked for: it takes time and memory at every start.
   const demo = options.demo ? (await import("./demo.ts")).startDemo() : null;
-  const loaded = demo?.loaded ?? loadConfig(options.configFile, process.env);
+  let files: readonly string[] = [];
+  const load = () => {
+    const result = demo?.loaded ?? loadConfig(options.configFile, process.env);
+    files = [options.configFile, ...result.files];
+    return result;
+  };
+  const loaded = load();
   if (!loaded.ok) return reportErrors(loaded, options.configFile);
   for (const warning of loaded.warnings) log("warn", formatProblem(warning));
   if (options.test) {
     process.stdout.write(`${options.configFile}: valid\n${describePlan(loaded.plan, joinPath)}`);
     return 0;
   }
-  const workers = options.workers ?? defaultWorkers();
+  const workersFor = (plan: Plan) => options.workers ?? plan.workers ?? defaultWorkers();
   const supervisor = new Supervisor({
     plan: loaded.plan,
-    workers,
+    workers: workersFor(loaded.plan),
     workerUrl,
     logLevel,
     writeLine: logs.writeLine,
     writeAccess: logs.writeAccess,
-    connectionsMax: connectionsMax(workers),
+    connectionsMax,
   });
+  const service = new Service(supervisor, logs);
+  const manager = await findServiceManager(process.env);
+  const reloader = new Reloader(service, manager, load, workersFor);
   // Heard from now on: a signal during the start must not end the process by its default.
   const stop = stopSignal();
-  onHangUp(() => log("warn", "SIGHUP changes nothing: the configuration is read when the process starts"));
+  const started = Promise.withResolvers<void>();
+  onHangUp(() => void started.promise.then(() => reloader.request("SIGHUP")));
   // Without an access log too: a rotation of somebody else's logs must not end the process.
   onReopen(() => logs.reopen());
-  supervisor.board.addSource(logs.samples);
-  const manager = await findServiceManager(process.env);
+  const succeeded = successorServes(started.promise, options);
   try {
-    openAccessLog(loaded.plan, logs);
-    await supervisor.start();
-    const adminPort = openAdmin(loaded.plan, supervisor);
-    announce(loaded.plan, supervisor, adminPort, demo);
-    manager.ready("serving");
-    manager.watch((silentMs) => stuckWorker(supervisor.state(), silentMs));
+    await service.start();
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     process.stderr.write(`llmproxyd: ${error.message}\n`);
     return 1;
   }
-  return stopped(supervisor, await stop, options.shutdownTimeoutMs, manager);
+  log("info", "started", { ...build, bun: Bun.version, workers: supervisor.state().serving.length });
+  service.announce();
+  if (demo !== null) process.stdout.write(demo.banner(supervisor.ports[0]!, service.adminPort));
+  if (options.watch)
+    new ConfigWatch(
+      () => files,
+      () => reloader.request("--watch"),
+    );
+  manager.ready("serving");
+  manager.watch((silentMs) => stuckWorker(supervisor.state(), silentMs));
+  tellPredecessor();
+  started.resolve();
+  const end = await Promise.race([stop, succeeded]);
+  if (typeof end === "string")
+    manager.stopping(options.shutdownDelayMs + options.shutdownTimeoutMs + STOP_EXTRA_MS);
+  else manager.handOver(end);
+  return drained(supervisor, typeof end === "string" ? end : "SIGUSR2", options);
+}
+
+/** Starts a successor at each SIGUSR2; settles with the pid of the first one that serves. */
+function successorServes(started: Promise<void>, { demo }: RunOptions): Promise<number> {
+  return new Promise((resolve) => {
+    let starting = false;
+    onSucceed(async () => {
+      await started;
+      if (demo || process.pid === 1) {
+        const reason = demo ? "a demonstration has none" : "the first process of a container cannot have one";
+        log("error", "no successor is started", { reason });
+        return;
+      }
+      if (starting) return;
+      starting = true;
+      const pid = await startSuccessor();
+      starting = false;
+      if (pid !== null) resolve(pid);
+    });
+  });
 }
 
 function reportErrors(loaded: Extract<LoadResult, { ok: false }>, file: string): number {
@@ -108,64 +150,27 @@ function reportErrors(loaded: Extract<LoadResult, { ok: false }>, file: string):
 
 /** Without SO_REUSEPORT that balances (Linux has it) a second worker would get no connections. */
 function defaultWorkers(): number {
-  return process.platform === "linux" ? Math.min(64, availableParallelism()) : 1;
-}
-
-function openAccessLog({ accessLog }: Plan, logs: Logs): void {
-  if (accessLog === null) return;
-  try {
-    logs.openAccess(accessLog);
-  } catch (error) {
-    const code = String((error as { code?: unknown }).code ?? "unknown");
-    throw new StartError(`the access log ${accessLog.path} cannot be opened: ${code}`);
-  }
-}
-
-function openAdmin(plan: Plan, supervisor: Supervisor): number {
-  try {
-    const { board, memory } = supervisor;
-    board.addSource((add) => upstreamSamples(plan, memory, nowMs(), add));
-    board.addSource((add) => limitSamples(plan, memory, nowMs(), add));
-    board.addSource(processSamples);
-    const server = serveAdmin(plan.admin, {
-      isServing: () => !supervisor.draining,
-      readiness: () => {
-        const { draining, serving } = supervisor.state();
-        return readiness(plan, memory.balancer, nowMs(), { draining, workers: serving.length });
-      },
-      metrics: () => board.render(),
-    });
-    return server.port ?? plan.admin.port;
-  } catch (error) {
-    const code = String((error as { code?: unknown }).code ?? "unknown");
-    throw StartError.cannotBind("admin", plan.admin.address, plan.admin.port, code);
-  }
-}
-
-function announce(plan: Plan, supervisor: Supervisor, adminPort: number, demo: Demo | null): void {
-  log("info", "started", { ...build, bun: Bun.version, workers: supervisor.state().serving.length });
-  for (const forward of plan.forwards) {
-    const { name, strategy, members } = plan.groups[forward.group]!;
-    const listener = { forward: forward.name, address: forward.address, port: supervisor.ports[forward.id]! };
-    log("info", "listening", { ...listener, group: name, strategy, upstreams: members.length });
-  }
-  log("info", "listening", { admin: true, address: plan.admin.address, port: adminPort });
-  if (demo !== null) process.stdout.write(demo.banner(supervisor.ports[0]!, adminPort));
+  return process.platform === "linux" ? Math.min(WORKERS_MAX, availableParallelism()) : 1;
 }
 
 /** Lets requests in progress end within the limit, or until a second signal. Gives the exit code. */
-async function stopped(
+async function drained(
   supervisor: Supervisor,
   signal: string,
-  limitMs: number,
-  manager: ServiceManager,
+  { shutdownDelayMs, shutdownTimeoutMs }: RunOptions,
 ): Promise<number> {
-  log("info", "draining", { signal, limit_s: limitMs / 1000 });
-  manager.stopping(limitMs + STOP_EXTRA_MS);
-  const late = new Promise<"late">((resolve) => setTimeout(resolve, limitMs, "late"));
   const again = stopSignal(STOP_ECHO_MS).then(() => "late" as const);
+  // A successor has the listeners already; nobody needs to notice anything.
+  const delayMs = signal === "SIGUSR2" ? 0 : shutdownDelayMs;
+  log("info", "draining", { signal, limit_s: (delayMs + shutdownTimeoutMs) / 1000 });
+  supervisor.draining = true;
+  await Promise.race([again, Bun.sleep(delayMs)]);
+  const late = new Promise<"late">((resolve) => setTimeout(resolve, shutdownTimeoutMs, "late"));
   const end = await Promise.race([supervisor.drain(), late, again]);
   if (end !== "late") return 0;
+  supervisor.cut();
   log("warn", "requests in progress were cut");
+  // They are counted and logged like others, if their workers still turn.
+  await Promise.race([supervisor.drain(), Bun.sleep(CUT_LIMIT_MS)]);
   return 1;
 }

@@ -22,7 +22,12 @@ export function stopSignal(afterMs = 0): Promise<string> {
   });
 }
 
-/** Calls back at every SIGHUP, which would end the process otherwise. */
+/** Calls back at every SIGHUP, by which the configuration is to be read again. It would end the process otherwise. */
 export function onHangUp(hangUp: () => void): void {
   process.on("SIGHUP", hangUp);
+}
+
+/** Calls back at every SIGUSR2, by which a successor is to take over. It would end the process otherwise. */
+export function onSucceed(succeed: () => void): void {
+  process.on("SIGUSR2", succeed);
 }

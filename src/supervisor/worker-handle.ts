@@ -1,5 +1,12 @@
 import { nowMs } from "../shared/clock.ts";
+import type { Generation } from "./../proxy/generation.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
+
+/** Answer of a worker to a generation that it is to serve by; `null`: it has ended, or did not answer in time. */
+export type Opened = Extract<FromWorker, { kind: "listening" | "cannot-listen" }> | null;
+
+type Answer = Extract<FromWorker, { generation: number }>;
+type Question = "opened" | "committed";
 
 /** What the supervisor wants to know of a worker. */
 export interface WorkerListener {
@@ -10,31 +17,87 @@ export interface WorkerListener {
 
 /** One worker thread, as the supervisor sees it. */
 export class WorkerHandle {
+  /** Settles when it has nothing in progress after `drain`, or has ended. */
+  readonly drained: Promise<void>;
   private readonly thread: Worker;
+  private readonly listener: WorkerListener;
+  private readonly waiting = new Map<string, (answer: Answer | null) => void>();
+  private readonly resolveDrained: () => void;
   private ended = false;
+  private reason = "it ended by itself";
 
   /** `url`: the thread's entry; a test may wrap the real one. */
   constructor(url: URL | string, listener: WorkerListener) {
+    this.listener = listener;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.drained = promise;
+    this.resolveDrained = resolve;
     this.thread = new Worker(url);
-    let reason = "it ended by itself";
-    const end = () => {
-      if (this.ended) return;
-      this.ended = true;
-      listener.onEnd(reason);
-    };
     this.thread.onmessage = (event: MessageEvent<FromWorker>) => {
       // What it had counted is settled at its end; its successor's cells mean something else.
-      if (this.ended) return;
-      if (event.data.kind === "clock?") this.tell({ kind: "clock", nowMs: nowMs() });
-      else listener.onMessage(event.data);
+      if (!this.ended) this.take(event.data);
     };
     this.thread.onerror = (event) => {
-      reason = event.message;
+      this.reason = event.message;
     };
-    this.thread.addEventListener("close", end);
+    this.thread.addEventListener("close", () => this.end());
   }
 
   tell(message: ToWorker): void {
     if (!this.ended) this.thread.postMessage(message);
+  }
+
+  /** Tells it to serve by a generation, or to prepare for it, and waits for its answer. */
+  open(message: Extract<ToWorker, { generation: Generation }>, limitMs: number): Promise<Opened> {
+    return this.ask(message, "opened", message.generation.number, limitMs) as Promise<Opened>;
+  }
+
+  /** Tells it to serve by the generation that it is prepared for; gives whether it does. */
+  async commit({ number }: Generation, limitMs: number): Promise<boolean> {
+    return (await this.ask({ kind: "commit" }, "committed", number, limitMs)) !== null;
+  }
+
+  private ask(
+    message: ToWorker,
+    question: Question,
+    generation: number,
+    limitMs: number,
+  ): Promise<Answer | null> {
+    if (this.ended) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      const key = `${question} ${generation}`;
+      const timer = setTimeout(() => settle(null), limitMs);
+      const settle = (answer: Answer | null) => {
+        clearTimeout(timer);
+        this.waiting.delete(key);
+        resolve(answer);
+      };
+      this.waiting.set(key, settle);
+      this.tell(message);
+    });
+  }
+
+  private take(message: FromWorker): void {
+    switch (message.kind) {
+      case "clock?":
+        return this.tell({ kind: "clock", nowMs: nowMs() });
+      case "listening":
+      case "cannot-listen":
+        return this.waiting.get(`opened ${message.generation}`)?.(message);
+      case "committed":
+        return this.waiting.get(`committed ${message.generation}`)?.(message);
+      case "drained":
+        return this.resolveDrained();
+      default:
+        this.listener.onMessage(message);
+    }
+  }
+
+  private end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    for (const settle of [...this.waiting.values()]) settle(null);
+    this.resolveDrained();
+    this.listener.onEnd(this.reason);
   }
 }

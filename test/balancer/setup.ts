@@ -38,6 +38,7 @@ export function sketchPlan(breakers: readonly (BreakerPlan | null)[], groups: re
     groups: groups.map(sketchGroup),
     accessLog: null,
     bufferedBytesMax: null,
+    workers: null,
   };
 }
 

@@ -21,6 +21,7 @@ test("a configuration becomes a plan with ids for names and milliseconds for sec
     admin: { address: "127.0.0.1", port: 9000, connectTimeoutMs: 10_000 },
     accessLog: null,
     bufferedBytesMax: null,
+    workers: null,
     forwards: [
       {
         id: 0,

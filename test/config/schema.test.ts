@@ -217,6 +217,18 @@ describe("other sizes", () => {
   });
 });
 
+test("the workers are a number or auto, which is the default", () => {
+  const key = "http_server.workers";
+  for (const value of [undefined, "auto"]) expectValue(key, value, "auto");
+  for (const [value, count] of [
+    [1, 1],
+    ["8", 8],
+    [64, 64],
+  ] as const)
+    expectValue(key, value, count);
+  for (const value of [0, 65, 1.5, "", "many", true]) expectRefused(key, value);
+});
+
 describe("trusted proxies", () => {
   const key = `${forward}.trusted_proxies`;
   test.each([
@@ -253,6 +265,7 @@ test("every key of the schema has a row here or a test of its own", () => {
     "http_server.forwards[].limits.header_bytes",
     "http_server.forwards[].trusted_proxies[]",
     "http_server.max_buffered_bytes",
+    "http_server.workers",
     "upstreams[].name",
     "upstreams[].headers[].op",
     "upstreams[].headers[].key",

@@ -152,7 +152,7 @@ describe("the pods", () => {
     const command = parseCommandLine(container.args);
     if (command.kind !== "run") throw new Error(JSON.stringify(command));
     expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
-      command.options.shutdownTimeoutMs + 10_000,
+      command.options.shutdownDelayMs + command.options.shutdownTimeoutMs + 10_000,
     );
     expect(command.options.workers).toBe(Number(container.resources.limits.cpu));
     expect(container.lifecycle).toBeUndefined();

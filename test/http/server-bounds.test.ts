@@ -31,6 +31,8 @@ class Door implements ConnectionDoor {
     this.inside--;
   }
 
+  forget(): void {}
+
   waiting({ size }: IdleConnections): void {
     this.idle = size;
   }

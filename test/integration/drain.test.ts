@@ -92,6 +92,17 @@ test("a request whose body is still being sent is answered", async () => {
   expect(await proxy.exited).toBe(0);
 });
 
+test("with a delay it is not healthy any more, but still accepts for so long", async () => {
+  await using proxy = await start("--shutdown-delay", "2");
+  proxy.signal("SIGTERM");
+  await proxy.logged(" draining ");
+  expect((await fetch(`${proxy.adminUrl}/health`)).status).toBe(503);
+  const response = await ask(proxy.port(), "/v1/models");
+  expect(response.status).toBe(200);
+  await closed(proxy);
+  expect(await proxy.exited).toBe(0);
+});
+
 test("a second signal cuts what is in progress, with exit code 1", async () => {
   await using proxy = await start();
   using client = await beginStream(proxy, "hang=mid-stream");

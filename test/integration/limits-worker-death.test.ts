@@ -35,7 +35,7 @@ async function start(forward: Keys, http: Keys = {}): Promise<void> {
     logLevel: "info",
     writeLine,
     writeAccess() {},
-    connectionsMax: 1000,
+    connectionsMax: () => 1000,
   });
   await supervisor.start();
 }

@@ -1,42 +1,49 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { upstreamStatus } from "../../src/balancer/status.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { Plan } from "../../src/config/plan.ts";
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { nowMs } from "../../src/shared/clock.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
-import { type Death, DEATHS } from "../support/mortal-worker-channel.ts";
+import { DEAFNESS, type Deafness, type Death, DEATHS } from "../support/mortal-worker-channel.ts";
 import { parsePrometheusText } from "../support/prometheus-text.ts";
 import { eventually } from "../support/wait.ts";
 
 // The supervisor runs in this process, so that its workers can be ended from outside.
 const deaths = new BroadcastChannel(DEATHS);
+const deafness = new BroadcastChannel(DEAFNESS);
 let upstream: DemoUpstream;
 let supervisor: Supervisor;
 let logged: string;
 
-async function start(workers: number): Promise<void> {
-  upstream = startUpstream({ name: "demo" });
+/** `name`: of the upstream. */
+function planOf(name: string): Plan {
   const breaker = { threshold: 0.5, min_requests: 1, cooldown: 1 };
-  const config = configOf({ main: { upstreams: { demo: { url: upstream.url, breaker } } } });
+  const config = configOf({ main: { upstreams: { [name]: { url: upstream.url, breaker } } } });
   const loaded = parseConfig(JSON.stringify(config), "test", {});
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
+  return loaded.plan;
+}
+
+async function start(workers: number): Promise<void> {
+  upstream = startUpstream({ name: "demo" });
   logged = "";
   const writeLine = (line: string) => {
     logged += line;
   };
   setLog("info", writeLine);
   supervisor = new Supervisor({
-    plan: loaded.plan,
+    plan: planOf("demo"),
     workers,
     workerUrl: new URL("../support/mortal-worker.ts", import.meta.url),
     logLevel: "info",
     writeLine,
     writeAccess() {},
-    connectionsMax: 1000,
+    connectionsMax: () => 1000,
   });
   await supervisor.start();
 }
@@ -55,8 +62,7 @@ function port(): number {
 }
 
 function inFlight(): number {
-  const plan = supervisor["options"].plan;
-  return upstreamStatus(supervisor["memory"].balancer, plan.upstreams[0]!, nowMs()).inFlight;
+  return upstreamStatus(supervisor.memory.balancer, supervisor.plan.upstreams[0]!, nowMs()).inFlight;
 }
 
 /** Whatever only grows, by series. */
@@ -156,6 +162,9 @@ describe("a worker that dies", () => {
     await start(2);
     const counted = JSON.stringify({ ...JSON.parse(body), stream_options: { include_usage: true } });
     for (let round = 0; round < 20; round++) await ask(port(), CHAT, { method: "POST", body: counted });
+    // The verdict on a stream can come after its last byte.
+    const streams = `llmproxy_llm_streams_total{"group":"main","upstream":"demo","end":"complete"}`;
+    await eventually("all streams are counted", () => counters().get(streams) === 20);
     const before = counters();
     expect([...before.keys()].some((series) => series.startsWith("llmproxy_llm_tokens_total"))).toBe(true);
     // Each of the two dies twice.
@@ -173,5 +182,33 @@ describe("a worker that dies", () => {
     }
     const requests = `llmproxy_upstream_requests_total{"group":"main","upstream":"demo"}`;
     expect(after.get(requests)).toBe(upstream.counts.accepted);
+  });
+});
+
+describe("a change of the configuration", () => {
+  setDefaultTimeout(30_000);
+
+  test.each([["prepare"], ["commit"]])("that a worker misses (%s) replaces the worker", async (kind) => {
+    await start(2);
+    await answers();
+    deafness.postMessage({ worker: 1, kinds: [kind] } satisfies Deafness);
+    await supervisor.change(planOf("renamed"), 2);
+    expect(logged).toContain("a worker has missed the new configuration and is replaced worker=1");
+    expect(supervisor.state().serving).toHaveLength(2);
+    expect(supervisor.state().deaths).toBe(0);
+    for (let i = 0; i < 20; i++) expect((await ask(port(), "/v1/models")).status).toBe(200);
+    const series = /^llmproxy_upstream_requests_total\{[^}]*upstream="renamed"[^}]*\} (\d+)$/m;
+    await eventually("all of them are counted", () => series.exec(supervisor.board.render())?.[1] === "20");
+  });
+
+  test("meets a worker that has just died, and its successor knows", async () => {
+    await start(2);
+    await answers();
+    end(0);
+    await supervisor.change(planOf("renamed"), 2);
+    await eventually("there are two again", () => supervisor.state().serving.length === 2);
+    for (let i = 0; i < 20; i++) expect((await ask(port(), "/v1/models")).status).toBe(200);
+    const series = /^llmproxy_upstream_requests_total\{[^}]*upstream="renamed"[^}]*\} (\d+)$/m;
+    await eventually("all of them are counted", () => series.exec(supervisor.board.render())?.[1] === "20");
   });
 });

@@ -11,9 +11,7 @@ const NONE = new IdleConnections();
 
 /** Two workers and two forwards with these limits. */
 function setUp(connectionsMax: number, requestsMax: number | null = null) {
-  const memory = inFreshMemory(
-    (region) => new LimitsMemory(region, { workers: 2, forwards: 2, clients: [0, 0] }),
-  );
+  const memory = inFreshMemory((region) => new LimitsMemory(region, { workers: 2, forwards: 2 }));
   const sockets = [0, 1].map((worker) => new SocketBudget(memory, worker));
   const doors = [0, 1].map((worker) =>
     [0, 1].map((forward) => new ConnectionGate(memory, sockets[worker]!, worker, forward, connectionsMax)),

@@ -188,6 +188,7 @@ test("every connection enters by the door once and leaves once, however it ends"
     },
     leave: () => void inside--,
     waiting: ({ size }) => void (idle = size),
+    forget() {},
   };
   using server = serve(measure, new Ledger(1_000_000), door);
   const opened = await Promise.allSettled(

@@ -26,7 +26,7 @@ test("views do not overlap and each begins on a cache line", () => {
 });
 
 test("a buffer of exactly the measured size is enough, one byte less is not", () => {
-  const capacity = { workers: 3, upstreams: 5, groups: 2, members: 4, probes: 2 };
+  const capacity = { workers: 3, forwards: 1, upstreams: 5, groups: 2, members: 4, probes: 2 };
   const bytes = Region.measure((region) => new BalancerMemory(region, capacity));
   const build = (size: number) => new BalancerMemory(new Region(new SharedArrayBuffer(size)), capacity);
   expect(() => build(bytes)).not.toThrow();

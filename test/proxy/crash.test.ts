@@ -3,11 +3,9 @@ import { afterEach, expect, test } from "bun:test";
 import { parseConfig } from "../../src/config/load.ts";
 import { startUpstream } from "../../src/demo/upstream.ts";
 import { proposeCapacity } from "../../src/memory/capacity.ts";
-import { proposeLimitsCapacity } from "../../src/memory/limits-memory.ts";
 import { SharedMemory } from "../../src/memory/shared-memory.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
-import type { Route } from "../../src/proxy/route.ts";
 import { WorkerProxy } from "../../src/proxy/worker-proxy.ts";
 import { configOf } from "../support/config.ts";
 
@@ -24,11 +22,12 @@ test("an exception in a request is a 500 with the request id, one log line with 
   );
   if (!loaded.ok) throw new Error("the configuration is not valid");
   const { plan } = loaded;
-  const size = { capacity: proposeCapacity(plan, 1), limits: proposeLimitsCapacity(plan, 1) };
-  const memory = SharedMemory.over(SharedMemory.allocate(size), size);
-  const worker = new WorkerProxy(plan, memory, 0, new Recorder(memory.series.row(0), () => {}), () => {});
-  const ports = worker.open([0]);
+  const capacity = proposeCapacity(plan, 1);
+  const memory = SharedMemory.over(SharedMemory.allocate(capacity), capacity);
+  const worker = new WorkerProxy(memory, 0, new Recorder(memory.series.row(0), () => {}), () => {});
+  const ports = worker.prepare({ number: 0, plan, ports: [0], rateLimits: new Map() });
   if ("code" in ports) throw new Error(ports.code);
+  void worker.commit();
   const ask = (path: string, id: string) =>
     fetch(`http://127.0.0.1:${ports[0]}${path}`, {
       method: "POST",
@@ -37,7 +36,7 @@ test("an exception in a request is a 500 with the request id, one log line with 
     });
 
   // A bug: the balancer throws for one request.
-  const { balancer } = (worker as unknown as { routes: Route[] }).routes[0]!;
+  const { balancer } = worker.routes[0]!;
   const acquire = balancer.acquire;
   balancer.acquire = () => {
     balancer.acquire = acquire;

@@ -25,7 +25,7 @@ function setup() {
   const rows = make(new Region(new SharedArrayBuffer(Region.measure((region) => void make(region)))));
   const board = new Board(rows);
   const recorder = new Recorder(rows.row(0), (notices) => board.take(0, notices));
-  const metrics = new ProxyMetrics(recorder, loaded.plan);
+  const metrics = new ProxyMetrics(recorder, loaded.plan, new BoundedModels());
   const read = async () => {
     await Promise.resolve();
     return parsePrometheusText(board.render());

@@ -6,3 +6,12 @@ export interface Death {
   readonly worker: number;
   readonly exitCode: number;
 }
+
+/** Name of the channel by which tests make workers deaf. */
+export const DEAFNESS = "llmproxy-test-deafness";
+
+/** From now on the worker of this number hears no message of these kinds. */
+export interface Deafness {
+  readonly worker: number;
+  readonly kinds: readonly string[];
+}

@@ -10,10 +10,17 @@ import { LineLog } from "./line-log.ts";
 export interface ProxyOptions extends RunOptions {
   /** Null: no configuration file is written, and none is named. */
   readonly config: Keys | null;
-  /** Default: 2. */
-  readonly workers?: number;
+  /** Default: 2; null: what the configuration says. */
+  readonly workers?: number | null;
   /** Further arguments of the command line. */
   readonly args?: readonly string[];
+}
+
+const CONFIG_FILE = "config.yaml";
+
+/** Lines that end a reload. */
+function reloads(log: string): string[] {
+  return log.split("\n").filter((line) => / configuration (applied|refused)/.test(line));
 }
 
 /** Thrown in the disposal itself they would hide the error of the test. */
@@ -45,7 +52,8 @@ export class RunningProxy {
   private readonly child: Child;
   private readonly log: LineLog;
   private readonly output: LineLog;
-  private readonly directory: string;
+  /** Its own, where its configuration is. */
+  readonly directory: string;
   private stopped: Promise<number> | null = null;
 
   constructor(child: Child, log: LineLog, output: LineLog, directory: string) {
@@ -111,6 +119,21 @@ export class RunningProxy {
     return this.output.until((output) => output.includes(text));
   }
 
+  /** Writes the configuration file anew; text is written as it is. */
+  configure(config: Keys | string): void {
+    const text = typeof config === "string" ? config : JSON.stringify(config, null, 2);
+    writeFileSync(join(this.directory, CONFIG_FILE), text);
+  }
+
+  /** Lets it read another configuration, and gives what became of that: the line of the log. */
+  async reload(config: Keys | string): Promise<string> {
+    this.configure(config);
+    const before = reloads(this.stderr).length;
+    this.signal("SIGHUP");
+    await this.log.until((text) => reloads(text).length > before);
+    return reloads(this.stderr)[before]!;
+  }
+
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
   }
@@ -157,9 +180,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const directory = mkdtempSync(join(tmpdir(), "llmproxy-test-"));
   // Another user may have to read it.
   chmodSync(directory, 0o755);
-  const args = ["--workers", String(options.workers ?? 2), ...(options.args ?? [])];
+  const { workers = 2 } = options;
+  const args = [...(workers === null ? [] : ["--workers", String(workers)]), ...(options.args ?? [])];
   if (options.config !== null) {
-    const file = join(directory, "config.yaml");
+    const file = join(directory, CONFIG_FILE);
     // JSON is YAML.
     writeFileSync(file, JSON.stringify(options.config, null, 2));
     args.push("--config", file);

@@ -99,9 +99,7 @@ describe("idle connections", () => {
   });
 
   test("are counted, however they end, and kept where there is room for them", async () => {
-    const memory = inFreshMemory(
-      (region) => new LimitsMemory(region, { workers: 1, forwards: 1, clients: [0] }),
-    );
+    const memory = inFreshMemory((region) => new LimitsMemory(region, { workers: 1, forwards: 1 }));
     memory.socketsMax = 3;
     const sockets = new SocketBudget(memory, 0);
     const count = () => memory.sockets.read(0);
