@@ -59,6 +59,7 @@ function labelText(names: readonly string[], values: readonly string[]): string 
   return names.map((name, i) => `${name}="${escapeLabel(values[i] ?? "")}"`).join(",");
 }
 
+/** Half a character, as a client may name a model, has no bytes: written as it is, two series could become the same. */
 function escapeLabel(value: string): string {
-  return value.replace(/[\\"\n]/g, (char) => (char === "\n" ? "\\n" : `\\${char}`));
+  return value.toWellFormed().replace(/[\\"\n]/g, (char) => (char === "\n" ? "\\n" : `\\${char}`));
 }

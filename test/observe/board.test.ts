@@ -46,6 +46,16 @@ describe("the board", () => {
     expect(sumOf(await read(), REQUESTS)).toBe(2);
   });
 
+  test("gives one series where labels differ in nothing that has bytes", async () => {
+    const { board, recorder } = setup(1);
+    const own = recorder(0);
+    for (const half of ["\ud800", "\udc00", "\ufffd"]) own.counter(REQUESTS, "f", "POST", half).add(1);
+    await Promise.resolve();
+    // As it reaches whoever scrapes.
+    const sent = new TextDecoder().decode(new TextEncoder().encode(board.render()));
+    expect(sumOf(parsePrometheusText(sent), REQUESTS, { path: "\ufffd" })).toBe(3);
+  });
+
   test("keeps counters and histograms of a worker that has ended, and forgets its gauges", async () => {
     const { board, recorder, read } = setup(2);
     for (let life = 0; life < 3; life++) {
