@@ -148,6 +148,19 @@ describe("an upstream of https", () => {
     expect(response.status).toBe(502);
     expect(upstream.requests.length).toBe(0);
   });
+
+  test.concurrent("may think for longer than connecting may take", async () => {
+    const fetch = () => Bun.sleep(2500).then(() => new Response("thought"));
+    const upstream = Bun.serve({ hostname: "127.0.0.1", port: 0, tls: serverTls, fetch });
+    const url = `https://127.0.0.1:${upstream.port}`;
+    await using proxy = await startProxy({
+      config: configOf({ main: { upstreams: { up: url }, client: { timeout: { connect: 1 } } } }),
+      env: { NODE_EXTRA_CA_CERTS: authorityFile },
+    });
+    const response = await ask(proxy.port(), "/v1/models");
+    expect([response.status, response.body.toString()]).toEqual([200, "thought"]);
+    await upstream.stop(true);
+  });
 });
 
 const credentials = `Basic ${Buffer.from("gate:p@ss w").toString("base64")}`;

@@ -16,6 +16,8 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
   // Nobody else asks it: an answer to another request would show that it can be reached.
   const thinker = startUpstream({ name: "thinker" });
   const closingPort = unusedPort();
+  // Takes connections, and never answers the greeting of TLS.
+  const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   let hole: BlackHole;
   let proxy: RunningProxy;
 
@@ -37,6 +39,11 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
             strategy: "failover",
             client: { timeout: { connect: 1 } },
           },
+          silentFirst: {
+            upstreams: { silent: `https://127.0.0.1:${silent.port}`, demo: upstream.url },
+            strategy: "failover",
+            client: { timeout: { connect: 1 } },
+          },
           holeOnly: { upstreams: { hole: hole.url }, client: { timeout: { connect: 1 } } },
           impatient: { upstreams: { demo: upstream.url }, forward: { timeout: { connect: 1 } } },
         },
@@ -49,6 +56,7 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
     upstream.stop();
     thinker.stop();
     hole.stop();
+    silent.stop(true);
   });
 
   const whole = JSON.stringify({ model: "demo-1", messages: [{ role: "user", content: "Hello" }] });
@@ -112,6 +120,12 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
   describe("timeout.connect", () => {
     test.concurrent("leads on to the next upstream where one does not take connections", async () => {
       const response = await post("holeFirst", "status=200", whole);
+      expect(response.status).toBe(200);
+      expect(valueOf(response.headers, "x-demo-upstream")).toBe("demo");
+    });
+
+    test.concurrent("leads on to the next upstream where TLS is not answered", async () => {
+      const response = await post("silentFirst", "status=200", whole);
       expect(response.status).toBe(200);
       expect(valueOf(response.headers, "x-demo-upstream")).toBe("demo");
     });

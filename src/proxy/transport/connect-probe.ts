@@ -1,9 +1,11 @@
+import type { Socket } from "bun";
+
 import { Deadline, deadlineQueue } from "../../shared/deadlines.ts";
 
 /**
- * Bounds connecting where the transport does not say when a connection is up. While a response head is
- * late, it opens a TCP connection of its own to the same place: if that does not come up within what is
- * left of the limit, the upstream cannot be reached and the request is given up; if it does, the upstream is
+ * Bounds connecting where the transport does not say when a connection is up. While a response head is late, it opens
+ * a connection of its own to the same place, with TLS where the request's has it: if that does not come up within what
+ * is left of the limit, the upstream cannot be reached and the request is given up; if it does, the upstream is
  * merely thinking and may take all its time. A connection that is refused tells the same: had the request's own been
  * refused, that would be known by now, so the upstream finishes its work and takes no more.
  *
@@ -45,8 +47,7 @@ export class ConnectProbe {
     state.waiting.add(late);
     if (state.probing) return;
     state.probing = true;
-    const { hostname, port } = addressOf(this.proxyUrl ?? origin);
-    const probe = new TcpProbe(hostname, port, this.limitMs / 2, (answered) => {
+    const probe = new Probe(addressOf(this.proxyUrl ?? origin), this.limitMs / 2, (answered) => {
       state.probing = false;
       // Who waits is let go on an answer; without one its own deadline gives it up, when the limit is reached.
       if (answered) {
@@ -74,23 +75,29 @@ interface OriginState {
   readonly waiting: Set<Deadline>;
 }
 
-function addressOf(url: string): { hostname: string; port: number } {
-  const { hostname, port, protocol } = new URL(url);
-  const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
-  return { hostname: bare, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+  readonly isSecure: boolean;
 }
 
-/** One TCP connection that is closed as soon as it is up. Reports once whether there was an answer, be it a refusal. */
-class TcpProbe {
-  private readonly hostname: string;
-  private readonly port: number;
+function addressOf(url: string): Address {
+  const { hostname, port, protocol } = new URL(url);
+  const bare = hostname.startsWith("[") ? hostname.slice(1, -1) : hostname;
+  const isSecure = protocol === "https:";
+  return { hostname: bare, port: port === "" ? (isSecure ? 443 : 80) : Number(port), isSecure };
+}
+
+/** One connection that is closed as soon as it is up. Reports once whether there was an answer, be it a refusal. */
+class Probe {
+  private readonly address: Address;
   private readonly deadline: Deadline;
   private readonly limitMs: number;
   private onResult: ((answered: boolean) => void) | null;
+  private socket: Socket | null = null;
 
-  constructor(hostname: string, port: number, limitMs: number, onResult: (answered: boolean) => void) {
-    this.hostname = hostname;
-    this.port = port;
+  constructor(address: Address, limitMs: number, onResult: (answered: boolean) => void) {
+    this.address = address;
     this.limitMs = limitMs;
     this.onResult = onResult;
     this.deadline = new Deadline(() => this.settle(false));
@@ -98,15 +105,21 @@ class TcpProbe {
 
   start(): void {
     this.deadline.arm(deadlineQueue(this.limitMs));
+    const { hostname, port, isSecure } = this.address;
     Bun.connect({
-      hostname: this.hostname,
-      port: this.port,
+      hostname,
+      port,
+      // Nothing is sent, so whose certificate it is does not matter: the request's own connection checks that.
+      ...(isSecure ? { tls: { rejectUnauthorized: false } } : {}),
       socket: {
         open: (socket) => {
-          socket.end();
-          this.settle(true);
+          this.socket = socket;
+          if (!isSecure || this.onResult === null) this.settle(true);
         },
+        handshake: () => this.settle(true),
         data() {},
+        error() {},
+        close: () => this.settle(true),
         connectError: () => this.settle(true),
       },
     }).catch(() => this.settle(true));
@@ -116,5 +129,7 @@ class TcpProbe {
     this.deadline.cancel();
     this.onResult?.(answered);
     this.onResult = null;
+    if (answered) this.socket?.end();
+    else this.socket?.terminate();
   }
 }
