@@ -99,7 +99,7 @@ describe("connections to upstreams", () => {
       workers: 1,
     });
     await ask(proxy.port(), "/v1/models");
-    await Bun.sleep(3000);
+    await Bun.sleep(2000);
     await ask(proxy.port(), "/v1/models");
     expect(upstream.connectionCount).toBe(2);
   });
