@@ -17,6 +17,8 @@ export class LogFile implements ByteSink {
   private shallReopen = false;
   /** The last attempt to open it again failed, which was said. */
   private failing = false;
+  private isClosed = false;
+  private underWay: Promise<number> = Promise.resolve(0);
 
   /** Opens the file, which is made when there is none. Throws what `openSync` throws. */
   constructor(path: string) {
@@ -29,12 +31,23 @@ export class LogFile implements ByteSink {
     this.shallReopen = true;
   }
 
-  /** Closes it. Nothing may be under way, or come later. */
-  close(): void {
+  /**
+   * Closes it once what is under way is written; what comes later is not. Closed at once, its descriptor could be that of
+   * a client's connection by the time a slow disk lets the rest be written.
+   */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.underWay;
     close(this.opened.fd, () => {});
   }
 
-  async write(bytes: Uint8Array): Promise<number> {
+  write(bytes: Uint8Array): Promise<number> {
+    if (this.isClosed) return Promise.resolve(0);
+    this.underWay = this.writeNow(bytes);
+    return this.underWay;
+  }
+
+  private async writeNow(bytes: Uint8Array): Promise<number> {
     if (this.shallReopen || (this.isDue() && (await this.hasMoved()))) this.openAgain();
     return this.opened.file.write(bytes);
   }

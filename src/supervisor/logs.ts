@@ -20,7 +20,7 @@ export interface AccessOutput {
 export async function closeAccess({ output, file }: AccessOutput): Promise<void> {
   if (file === null) return;
   await output.flush(CLOSE_LIMIT_MS);
-  file.close();
+  await file.close();
 }
 
 /** Where the program's log and the access log go. Nothing here waits, and nothing is lost without being counted. */

@@ -115,3 +115,16 @@ describe("a log file", () => {
     );
   });
 });
+
+test("a closed file has what was under way, and takes nothing more", async () => {
+  let dropped = 0;
+  const onDropped = (lines: number) => {
+    dropped += lines;
+  };
+  const line = `${"x".repeat(1_000_000)}\n`;
+  output.write(line, onDropped);
+  const closed = file.close();
+  output.write("late\n", onDropped);
+  await Promise.all([closed, output.flush(10_000)]);
+  expect([readFileSync(path, "latin1") === line, dropped]).toEqual([true, 1]);
+});
