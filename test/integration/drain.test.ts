@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
@@ -153,3 +154,25 @@ test("after the end its port is free", async () => {
   await errorOf(ClientConnection.open(port));
   Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
 });
+
+const mayUnshare =
+  process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--pid", "--fork", "true"]).exitCode === 0;
+
+test.skipIf(!mayUnshare)(
+  "the first process of a container hears signals, and ends what is in progress first",
+  async () => {
+    const config = configOf({ main: { upstreams: { demo: upstream.url } } });
+    const wrapper = ["unshare", "--pid", "--fork", "--kill-child"];
+    const proxy = await startProxy({ config, wrapper, env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } });
+    const first = Number(readFileSync(`/proc/${proxy.pid}/task/${proxy.pid}/children`, "latin1"));
+    process.kill(first, "SIGHUP");
+    await proxy.logged("configuration applied");
+    process.kill(first, "SIGUSR2");
+    await proxy.logged("the first process of a container cannot have one");
+    using client = await beginStream(proxy, "tokens=20; interval=40");
+    process.kill(first, "SIGTERM");
+    expect((await client.response()).complete).toBe(true);
+    client.close();
+    expect(await proxy.exited).toBe(0);
+  },
+);
