@@ -98,9 +98,16 @@ test("a request body may have so many bytes, announced or not", async () => {
   expectRefusal(await client.response(), 413, "request_too_large");
 });
 
+/** Waits until none of an earlier test is counted any more. */
+async function untilAllLeft(forward: string): Promise<void> {
+  const series = `llmproxy_http_connections{forward="${forward}"}`;
+  await eventually("all have left", async () => (await proxy.metrics()).get(series) === 0);
+}
+
 describe("connections", () => {
   test("beyond the limit get a 503 and are closed; when others have gone there is room again", async () => {
     const port = proxy.port("connections");
+    await untilAllLeft("connections");
     const kept = await hang("connections", 5, upstream);
     const refused = await ClientConnection.open(port);
     expectRefusal(await refused.response(), 503, "too_many_connections");
@@ -124,10 +131,12 @@ describe("connections", () => {
       await eventually("most are closed", () => waiting.filter(({ ended }) => ended === null).length <= 40);
       expect(waiting.every(({ pending }) => pending === "")).toBe(true);
       for (const client of waiting) client.destroy();
+      await untilAllLeft("crowded");
     }
   });
 
   test("take it one by one too, though it is another worker that has those that wait", async () => {
+    await untilAllLeft("connections");
     const port = proxy.port("connections");
     const clients: ClientConnection[] = [];
     for (let i = 0; i < 30; i++) {
@@ -143,6 +152,7 @@ describe("connections", () => {
 
   test("far beyond the limit are closed without a word", async () => {
     const port = proxy.port("connections");
+    await untilAllLeft("connections");
     const kept = await hang("connections", 5, upstream);
     const opened = await Promise.allSettled(Array.from({ length: 400 }, () => ClientConnection.open(port)));
     const clients = opened.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
