@@ -38,7 +38,10 @@ beforeAll(async () => {
         bearer: {
           url: `${bearer.url}?key=${canary("base-query")}`,
           auth: { type: "bearer", token: "${CANARY_TOKEN}" },
-          headers: [{ op: "replace", key: "X-Team", value: canary("header-value") }],
+          headers: [
+            { op: "replace", key: "X-Team", value: canary("header-value") },
+            { op: "insert", key: "X-Inserted", value: `\${CANARY_ABSENT:-${canary("env-default")}}` },
+          ],
           breaker: { threshold: 1, cooldown: 1, min_requests: 1 },
         },
         basic: { url: basic.url, auth: { type: "basic", username: "user", password: `\${file:${file}}` } },
@@ -104,7 +107,13 @@ test("a secret goes to its own upstream and nowhere else, whatever happens", asy
   ];
   const fromClient = ["client-cookie", "client-key", "client-query"].map(canary);
   expect(received(bearer)).toEqual(
-    [...fromClient, canary("base-query"), canary("env-token"), canary("header-value")].toSorted(),
+    [
+      ...fromClient,
+      canary("base-query"),
+      canary("env-token"),
+      canary("header-value"),
+      canary("env-default"),
+    ].toSorted(),
   );
   expect(received(basic)).toEqual([...fromClient, canary("file-password")].toSorted());
   // Its own client's credentials pass where the upstream has none; those of the URL replace them.

@@ -16,7 +16,19 @@ test("an exception in a request is a 500 with the request id, one log line with 
   setLog("info", (line) => logged.push(line));
   const upstream = startUpstream({ name: "a" });
   const loaded = parseConfig(
-    JSON.stringify(configOf({ main: { upstreams: { a: upstream.url } } })),
+    JSON.stringify(
+      configOf({
+        main: {
+          upstreams: {
+            a: {
+              url: `${upstream.url}?key=canary-query`,
+              auth: { type: "bearer", token: "canary-token" },
+              headers: [{ op: "insert", key: "X-Team", value: "canary-header" }],
+            },
+          },
+        },
+      }),
+    ),
     "test",
     {},
   );
@@ -31,7 +43,7 @@ test("an exception in a request is a 500 with the request id, one log line with 
   const ask = (path: string, id: string) =>
     fetch(`http://127.0.0.1:${ports[0]}${path}`, {
       method: "POST",
-      headers: { "x-request-id": id },
+      headers: { "x-request-id": id, "x-api-key": "canary-client" },
       body: '{"model":"m","messages":[]}',
     });
 
@@ -52,6 +64,7 @@ test("an exception in a request is a 500 with the request id, one log line with 
   expect(logged.length).toBe(1);
   expect(logged[0]).toContain("request_id=the-id");
   expect(logged[0]).toContain("crash.test.ts");
+  expect(logged[0]).not.toContain("canary");
 
   expect((await ask("/v1/chat/completions", "next")).status).toBe(200);
   await worker.drain();
