@@ -93,7 +93,7 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
       kind: "ended",
       reason: outcome.error,
       end: { reach: forwarded.reach, timedOut: isTimeout },
-      result: { kind: "error", code: errorOfFailure(forwarded, isTimeout), detail: {} },
+      result: errorFor(errorOfFailure(forwarded, isTimeout)),
     };
   }
   const { status } = forwarded;
@@ -130,6 +130,11 @@ function debug({ id }: ProxyRequest, route: Route, lease: Lease, reason: string,
     reason,
     next: step.kind,
   });
+}
+
+/** What is short on this machine may be there again in a moment. */
+function errorFor(code: ErrorCode): Attempted {
+  return { kind: "error", code, detail: code === "no_files_left" ? { retryAfterS: 1 } : {} };
 }
 
 function unavailable({ reason, retryAtMs }: Unavailable): Attempted {

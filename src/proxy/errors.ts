@@ -72,6 +72,13 @@ const KINDS = {
     "overloaded_error",
     "There is no memory left for the request body at the moment.",
   ),
+  no_files_left: kind(
+    503,
+    "internal",
+    "server_error",
+    "overloaded_error",
+    "The proxy cannot open another connection at the moment.",
+  ),
   internal_error: kind(
     500,
     "internal",

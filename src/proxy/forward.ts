@@ -3,6 +3,7 @@ import type { HeaderList } from "../http/exchange.ts";
 import { headerValue, upstreamHeaders } from "./headers.ts";
 import type { ProxyRequest } from "./request.ts";
 import { upstreamTarget } from "./target.ts";
+import { withCause } from "./transport/open-files.ts";
 import type { Call, ResponseBody, Transport, TransportFailure } from "./transport/transport.ts";
 
 /** A response of which all is in memory: it can be held back, sent, or dropped for a better one. */
@@ -65,7 +66,7 @@ export async function forward(
   observation.pause();
   const response = await call.response;
   observation.resume();
-  if ("failed" in response) return response;
+  if ("failed" in response) return withCause(response);
 
   const { status, headers, body } = response;
   const bodiless = exchange.method === "HEAD" || status === 204 || status === 304;

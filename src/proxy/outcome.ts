@@ -23,11 +23,13 @@ export function outcomeOfFailure(
   clientGone: boolean,
 ): Outcome & { readonly error: string } {
   if (clientGone) return { kind: "abandoned", error: "client_gone" };
+  if (failure.failed === "no_files") return { kind: "abandoned", error: failure.failed };
   return { kind: "failure", error: failure.failed === "cancelled" ? "timeout" : failure.failed };
 }
 
 /** The error that tells a client of a failed attempt. */
 export function errorOfFailure(failure: TransportFailure, timedOut: boolean): ErrorCode {
   if (timedOut || failure.failed === "connect_timeout") return "upstream_timeout";
+  if (failure.failed === "no_files") return "no_files_left";
   return failure.reach === "not-connected" ? "upstream_unreachable" : "upstream_broken";
 }

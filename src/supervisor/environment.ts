@@ -51,14 +51,17 @@ function fetchLimit(): number {
  */
 const FILES_RESERVED = 128;
 const FILES_PER_WORKER = 8;
-const CONNECTIONS_MIN = 64;
+/** Where that leaves next to nothing, connections get this share all the same. */
+const CONNECTIONS_SHARE_MIN = 0.25;
 
 /**
  * Connections to clients and upstreams for which there are files. Without any left the event loop would spin on a
  * client that it cannot accept, and no upstream could be reached.
  */
 export function connectionsMax(workers: number): number {
-  return Math.max(CONNECTIONS_MIN, openFilesMax() - FILES_RESERVED - FILES_PER_WORKER * workers);
+  const files = openFilesMax();
+  const least = Math.floor(files * CONNECTIONS_SHARE_MIN);
+  return Math.max(least, files - FILES_RESERVED - FILES_PER_WORKER * workers);
 }
 
 function openFilesMax(): number {

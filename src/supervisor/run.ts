@@ -23,6 +23,8 @@ import { stuckWorker } from "./watchdog.ts";
 
 /** How long the last lines of the logs may take to be written. */
 const LOG_FLUSH_MS = 1_000;
+/** With fewer than this to clients and upstreams together it is most likely that somebody forgot the limit. */
+const FEW_CONNECTIONS = 1_000;
 /** What the service manager grants on top of the time limit for requests in progress. */
 const STOP_EXTRA_MS = 5_000;
 /** How long it may take to break off what is in progress. */
@@ -85,6 +87,7 @@ async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: 
     writeAccess: logs.writeAccess,
     connectionsMax,
   });
+  warnOfFewFiles(workersFor(loaded.plan));
   const service = new Service(supervisor, logs);
   const manager = await findServiceManager(process.env);
   const reloader = new Reloader(service, manager, load, workersFor);
@@ -119,6 +122,12 @@ async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: 
     manager.stopping(options.shutdownDelayMs + options.shutdownTimeoutMs + STOP_EXTRA_MS);
   else manager.handOver(end);
   return drained(supervisor, typeof end === "string" ? end : "SIGUSR2", options);
+}
+
+function warnOfFewFiles(workers: number): void {
+  const connections = connectionsMax(workers);
+  if (connections < FEW_CONNECTIONS)
+    log("warn", "there are few files for connections: raise the limit of open files", { connections });
 }
 
 /** Starts a successor at each SIGUSR2; settles with the pid of the first one that serves. */

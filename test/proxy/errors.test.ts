@@ -20,6 +20,7 @@ const KINDS: Record<ErrorCode, [number, ErrorSource, string, string]> = {
   headers_too_large: [431, "downstream", "invalid_request_error", "invalid_request_error"],
   too_many_connections: [503, "downstream", "server_error", "overloaded_error"],
   too_many_in_flight: [503, "downstream", "server_error", "overloaded_error"],
+  no_files_left: [503, "internal", "server_error", "overloaded_error"],
   no_room_for_body: [503, "internal", "server_error", "overloaded_error"],
   internal_error: [500, "internal", "server_error", "api_error"],
   upstream_unreachable: [502, "upstream", "server_error", "api_error"],

@@ -81,12 +81,18 @@ describe("what a failed attempt says about its upstream", () => {
         error: "client_gone",
       });
   });
+
+  test("nothing, where this machine is short of files", () => {
+    const outcome = outcomeOfFailure(failure("no_files", "not-connected"), false);
+    expect(outcome).toEqual({ kind: "abandoned", error: "no_files" });
+  });
 });
 
 describe("the error that tells a client of a failed attempt", () => {
   const cases: [FailureCode, Reach, timedOut: boolean, string][] = [
     ["dns", "not-connected", false, "upstream_unreachable"],
     ["refused", "not-connected", false, "upstream_unreachable"],
+    ["no_files", "not-connected", false, "no_files_left"],
     ["tls", "not-connected", false, "upstream_unreachable"],
     ["connect_timeout", "not-connected", false, "upstream_timeout"],
     ["cancelled", "sent", true, "upstream_timeout"],

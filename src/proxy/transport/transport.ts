@@ -77,6 +77,8 @@ export type FailureCode =
   | "connect_timeout"
   | "tls"
   | "proxy"
+  /** This machine's doing: the process, or the system, may not open another file. */
+  | "no_files"
   | "timeout"
   | "lost"
   | "malformed"
