@@ -1,8 +1,9 @@
 // Makes a release in dist/release: an archive with an executable for each target, SHA256SUMS and a bill of
-// materials. `npm run release -- --target Linux-x64` makes only that one; may be given several times.
+// materials. `npm run release -- --target Linux-x64` makes only that one; may be given several times. `--output DIR`
+// puts them into another directory, which must be new.
 // The same commit gives the same bytes, wherever and whenever it is built.
-import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { commitTime, currentCommit } from "./release/commit.ts";
@@ -17,19 +18,19 @@ import { tryArchive } from "./release/try-archive.ts";
 import { zip } from "./release/zip.ts";
 
 const root = join(import.meta.dir, "..");
+const { values } = parseArgs({
+  options: { target: { type: "string", multiple: true }, output: { type: "string" } },
+});
+const output = outputDirectory(values.output);
+const work = `${output}-work`;
 process.chdir(root);
-
-const { values } = parseArgs({ options: { target: { type: "string", multiple: true } } });
 const wanted = values.target?.map(targetNamed) ?? targets;
 const lock = (await Bun.file("package-lock.json").json()) as LockFile;
 const { version } = productOf(lock);
 const commit = await commitName();
 const time = await commitTime();
-const output = join(root, "dist/release");
-const work = join(root, "dist/release-work");
 const notices = await makeNotices(lock, root);
 
-rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });
 for (const target of wanted) await makeArchive(target);
 await Bun.write(
@@ -39,6 +40,17 @@ await Bun.write(
 await writeSums();
 rmSync(work, { recursive: true, force: true });
 await tryHost();
+
+/** An absolute path. The usual place is cleared; what somebody names is left alone where there is something. */
+function outputDirectory(given: string | undefined): string {
+  if (given !== undefined && existsSync(given)) {
+    console.error(`${given} is there already`);
+    process.exit(2);
+  }
+  const usual = join(root, "dist/release");
+  if (given === undefined) rmSync(usual, { recursive: true, force: true });
+  return given === undefined ? usual : resolve(given);
+}
 
 /** `Linux-x64`, as in the names of the archives. */
 function targetNamed(name: string): Target {
@@ -81,7 +93,7 @@ async function makeArchive(target: Target): Promise<void> {
     time,
   );
   await Bun.write(join(output, `${name}.zip`), archive);
-  console.log(`dist/release/${name}.zip  ${(archive.length / 1e6).toFixed(1)} MB`);
+  console.log(`${relative(root, output)}/${name}.zip  ${(archive.length / 1e6).toFixed(1)} MB`);
 }
 
 /** Bun signs what it compiles for macOS on arm64, and leaves an invalid signature behind for x64. */

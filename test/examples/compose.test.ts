@@ -60,4 +60,5 @@ test("the container may do nothing but what a proxy needs", () => {
     security_opt: ["no-new-privileges:true"],
   });
   expect(service.privileged).toBeUndefined();
+  expect(service.ulimits.core).toBe(0);
 });
