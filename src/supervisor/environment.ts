@@ -14,6 +14,8 @@ const DROPPED = [
   "NODE_TLS_REJECT_UNAUTHORIZED",
 ];
 const FETCH_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
+/** Asked for when the process starts: once a newer file has taken its place the system calls it `... (deleted)`. */
+const executable = process.execPath;
 
 /**
  * Replaces the process by itself, once, with the environment that it needs: Bun reads its limit of requests
@@ -30,14 +32,14 @@ export function restartCleanly(): void {
     if (value !== undefined && !DROPPED.includes(name)) env[name] = value;
   }
   env[FETCH_LIMIT] = limit;
-  process.execve?.(process.execPath, commandLine(), env);
+  process.execve?.(executable, commandLine(), env);
 }
 
 /** The executable and its arguments, to run it again. A compiled one has its entry built in; from source that is an argument. */
 export function commandLine(): string[] {
   const isCompiled = Bun.main.startsWith("/$bunfs/");
-  if (isCompiled) return [process.execPath, ...process.argv.slice(2)];
-  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  if (isCompiled) return [executable, ...process.argv.slice(2)];
+  return [executable, ...process.execArgv, ...process.argv.slice(1)];
 }
 
 /** Half of the files that the process may open, as each request under way holds two; at most what Bun allows. */

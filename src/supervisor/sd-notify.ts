@@ -98,7 +98,8 @@ class SystemdManager implements ServiceManager {
   }
 
   handOver(pid: number): void {
-    this.post(`MAINPID=${pid}\n`);
+    // What it said before was not listened to.
+    this.post(`MAINPID=${pid}\nSTATUS=serving\n`);
   }
 
   watch(stuck: (silentMs: number) => string | null): void {

@@ -19,10 +19,11 @@ export function startSuccessor(): Promise<number | null> {
       stdio: ["ignore", "inherit", "inherit", "pipe"],
       env: { ...process.env, [READY_FD]: String(FIRST_FREE_FD) },
     });
-    log("info", "a successor is started", { successor: child.pid ?? null });
-    child.stdio[FIRST_FREE_FD]!.once("data", () => resolve(child.pid ?? null));
     child.once("error", (error) => fail(error.message));
     child.once("exit", (code, signal) => fail(`it ended with ${code ?? signal}`));
+    // Where it could not be started there is neither of them; the error follows.
+    if (child.pid !== undefined) log("info", "a successor is started", { successor: child.pid });
+    child.stdio[FIRST_FREE_FD]?.once("data", () => resolve(child.pid ?? null));
     const fail = (reason: string) => {
       log("error", "the successor does not serve, so this process goes on", { reason });
       resolve(null);

@@ -43,7 +43,7 @@ describe.skipIf(!runnable)("the service manager", () => {
     const [ready, reloading, handOver, stopping] = receiver.messages;
     expect(ready).toBe("READY=1\nSTATUS=serving 2 forwards\n");
     expect(reloading).toMatch(/^RELOADING=1\nMONOTONIC_USEC=\d+\nSTATUS=reloading\n$/);
-    expect(handOver).toBe("MAINPID=4711\n");
+    expect(handOver).toBe("MAINPID=4711\nSTATUS=serving\n");
     expect(stopping).toBe("STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000\nSTATUS=draining\n");
   });
 
