@@ -111,6 +111,10 @@ const table: [
   ["fin=before-head", false, 502, 200, true],
   ["garbage=head", false, 502, 200, true],
   ["reset=20; length", false, 502, 200, true],
+  ["status=520", false, 520, 520, false],
+  ["error-in-stream", false, 200, 200, false],
+  // Bytes have reached the client.
+  ["reset=100000; body-bytes=200000; length", false, "cut", "cut", false],
   ["reset=mid-stream; tokens=6; interval=2", true, "cut", "cut", false],
   ["fin=mid-stream; tokens=6; interval=2", true, "cut", "cut", false],
 ];
