@@ -35,7 +35,7 @@ function report(name: string, call: (i: number) => unknown): void {
 }
 
 // As an SDK sends it.
-const HEAD = [
+const HEAD_LINES = [
   "POST /v1/chat/completions HTTP/1.1",
   "Host: 127.0.0.1:3000",
   "Accept: application/json",
@@ -53,7 +53,8 @@ const HEAD = [
   "Connection: keep-alive",
   "Content-Length: 256",
   "",
-].join("\r\n");
+];
+const HEAD = Buffer.from(HEAD_LINES.join("\r\n"), "latin1");
 const ANSWER_HEADERS = [
   ["Date", "Mon, 01 Jan 2024 00:00:00 GMT"],
   ["Content-Type", "text/event-stream; charset=utf-8"],

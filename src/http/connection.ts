@@ -3,6 +3,7 @@ import type { Socket } from "bun";
 import { Deadline } from "../shared/deadlines.ts";
 import { BodyShare } from "./body-share.ts";
 import type { ConnectionHost } from "./connection-host.ts";
+import { cut } from "./cut.ts";
 import type { BodyFailure } from "./exchange.ts";
 import { NO_BODY, RequestBody } from "./request-body.ts";
 import { endOfHead, NO_REQUEST, parseRequestHead, type RequestHead, startOfHead } from "./request-head.ts";
@@ -64,7 +65,7 @@ export class Connection {
       return;
     }
     this.input = this.input === null ? chunk : Buffer.concat([this.input, chunk]);
-    if (this.state === "idle" || this.state === "head") this.readHeads();
+    if (this.state === "idle" || this.state === "head") this.readHead();
     else if (!this.paused && this.input.length > PIPELINED_BYTES_MAX) {
       this.paused = true;
       this.socket.pause();
@@ -129,23 +130,21 @@ export class Connection {
 
   // ---- requests
 
-  private readHeads(): void {
-    while (this.input !== null && (this.state === "idle" || this.state === "head")) {
-      const input = this.input;
-      if (this.state === "idle") this.beginHead();
-      const end = endOfHead(input, this.searched, this.host.headBytesMax);
-      if (end === null) {
-        this.searched = input.length;
-        return;
-      }
-      if (typeof end !== "number") return this.refuse(end.status, end.message);
-      this.searched = 0;
-      const text = input.toString("latin1", startOfHead(input), end + 2);
-      const head = parseRequestHead(text, this.host.headersMax);
-      this.input = end + 4 === input.length ? null : input.subarray(end + 4);
-      if (!("method" in head)) return this.refuse(head.status, head.message);
-      this.begin(head);
+  private readHead(): void {
+    const input = this.input;
+    if (input === null || (this.state !== "idle" && this.state !== "head")) return;
+    if (this.state === "idle") this.beginHead();
+    const end = endOfHead(input, this.searched, this.host.headBytesMax);
+    if (end === null) {
+      this.searched = input.length;
+      return;
     }
+    if (typeof end !== "number") return this.refuse(end.status, end.message);
+    this.searched = 0;
+    const head = parseRequestHead(input, startOfHead(input), end + 2, this.host.headersMax);
+    this.input = end + 4 === input.length ? null : cut(input, end + 4, input.length);
+    if (!("method" in head)) return this.refuse(head.status, head.message);
+    this.begin(head);
   }
 
   private beginHead(): void {
@@ -200,8 +199,8 @@ export class Connection {
     const input = this.input;
     if (this.bodyState !== "unread" || input === null || length <= 0 || input.length < length) return null;
     this.bodyState = "read";
-    this.input = input.length === length ? null : input.subarray(length);
-    return input.subarray(0, length);
+    this.input = input.length === length ? null : cut(input, length, input.length);
+    return cut(input, 0, length);
   }
 
   private feedBody(body: RequestBody, chunk: Buffer): void {
@@ -214,7 +213,7 @@ export class Connection {
     this.deadline.cancel();
     if (used < 0) return;
     this.bodyState = "read";
-    if (used < chunk.length) this.input = chunk.subarray(used);
+    if (used < chunk.length) this.input = cut(chunk, used, chunk.length);
   }
 
   private failBody(failure: BodyFailure): void {
@@ -233,11 +232,10 @@ export class Connection {
     return bodyIsIn && !this.host.stopping && this.exchange.head.keepAlive;
   }
 
-  /** Writes, or keeps what the socket does not take. False: something is kept, and the client must not stall for long. */
-  send(bytes: Uint8Array): boolean {
-    if (this.writer.send(bytes)) return true;
-    this.deadline.arm(this.writer.gone ? this.host.lingerQueue : this.host.writeQueue);
-    return false;
+  /** To be called with what the writer said. False: something is kept, and the client must not stall for long. */
+  watchWrite(isDrained: boolean): boolean {
+    if (!isDrained) this.deadline.arm(this.writer.gone ? this.host.lingerQueue : this.host.writeQueue);
+    return isDrained;
   }
 
   endAnswer(exchange: ServerExchange, keepAlive: boolean): void {
@@ -276,7 +274,7 @@ export class Connection {
       this.host.idle.add(this);
     }
     // In a turn of its own: a client that pipelines must not grow the stack, nor starve others.
-    else setImmediate(() => this.readHeads());
+    else setImmediate(() => this.readHead());
   }
 
   /**

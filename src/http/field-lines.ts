@@ -1,3 +1,4 @@
+import { ByteMemo } from "./byte-memo.ts";
 import type { HeaderList } from "./exchange.ts";
 import { NOT_FIELD_TEXT, TOKEN } from "./syntax.ts";
 
@@ -18,14 +19,8 @@ for (let code = 0; code < 256; code++) {
   CLASSES[code] = (TOKEN.test(char) ? TOKEN_CLASS : 0) | (NOT_FIELD_TEXT.test(char) ? 0 : TEXT_CLASS);
 }
 
-/**
- * Names by a hash of their bytes, the last one of each hash: the few names that there are, are made to strings once,
- * and are then the same strings, which makes whatever looks at them fast. A name of whoever wants to fill the table
- * costs no more than a name without it.
- */
-const NAMES_MAX = 1024;
-const NAME_BYTES_MAX = 64;
-const names: (string | null)[] = Array.from({ length: NAMES_MAX }, () => null);
+/** The few names that there are. */
+const names = new ByteMemo(1024, (name) => name);
 
 /**
  * Reads the field lines in `bytes` from `at` to before `end`, where the last line's CRLF ends (RFC 9112 5). Strict:
@@ -54,37 +49,24 @@ export function readFieldLines(
     let to = lineEnd;
     while (from < to && isBlank(bytes[from]!)) from++;
     while (to > from && isBlank(bytes[to - 1]!)) to--;
-    headers.push(nameOf(bytes, at, colon, hash), text.slice(from - first, to - first));
+    headers.push(names.get(bytes, at, colon, hash), text.slice(from - first, to - first));
     at = lineEnd + 2;
   }
   return headers;
 }
 
+/** Whether a value may hold this byte; false also for what stands for none behind the last one. */
+export function isTextByte(byte: number): boolean {
+  return (CLASSES[byte]! & TEXT_CLASS) !== 0;
+}
+
 /** Where the text that begins at `at` ends: at the first control character, mostly the CR of its line. */
 export function endOfText(bytes: Uint8Array, at: number): number {
-  while ((CLASSES[bytes[at]!]! & TEXT_CLASS) !== 0) at++;
+  while (isTextByte(bytes[at]!)) at++;
   return at;
 }
 
 /** RFC 9110 5.6.3: what may stand around a value. */
 function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-function nameOf(bytes: Buffer, from: number, to: number, hash: number): string {
-  const slot = hash & (NAMES_MAX - 1);
-  const known = names[slot]!;
-  if (known !== null && isSame(known, bytes, from, to)) return known;
-  // A string of its own: a cut one would hold the whole head in memory.
-  const name = bytes.toString("latin1", from, to);
-  if (to - from <= NAME_BYTES_MAX) names[slot] = name;
-  return name;
-}
-
-function isSame(name: string, bytes: Uint8Array, from: number, to: number): boolean {
-  if (name.length !== to - from) return false;
-  for (let i = 0; i < name.length; i++) {
-    if (name.charCodeAt(i) !== bytes[from + i]) return false;
-  }
-  return true;
 }

@@ -12,21 +12,37 @@ export function lowerName(name: string): string {
 }
 
 /**
- * A set of header field names, asked whatever their case. Most names are told to be outside by their length and
+ * Tells header field names apart by kinds, whatever their case. Most names are told to be of no kind by their length and
  * first letter, without being lower-cased and hashed: this is asked for every field that comes in.
  */
-export class FieldNames {
-  private readonly names: ReadonlySet<string>;
+export class FieldKinds<Kind extends number> {
+  private readonly kinds: ReadonlyMap<string, Kind>;
   private readonly hints = new Uint8Array(HINTS);
+
+  /** `kinds`: by name in lower case. A kind is not 0, which stands for names that are not there. */
+  constructor(kinds: Iterable<readonly [string, Kind]>) {
+    this.kinds = new Map(kinds);
+    for (const name of this.kinds.keys()) this.hints[hintOf(name)] = 1;
+  }
+
+  of(name: string): Kind | 0 {
+    return this.hints[hintOf(name)] === 1 ? (this.kinds.get(lowerName(name)) ?? 0) : 0;
+  }
+}
+
+/** A set of header field names, asked whatever their case. */
+export class FieldNames {
+  private readonly names: readonly string[];
+  private readonly kinds: FieldKinds<1>;
 
   /** `names` in lower case. */
   constructor(names: Iterable<string>) {
-    this.names = new Set(names);
-    for (const name of this.names) this.hints[hintOf(name)] = 1;
+    this.names = [...names];
+    this.kinds = new FieldKinds(this.names.map((name) => [name, 1] as const));
   }
 
   has(name: string): boolean {
-    return this.hints[hintOf(name)] === 1 && this.names.has(lowerName(name));
+    return this.kinds.of(name) === 1;
   }
 
   [Symbol.iterator](): Iterator<string> {

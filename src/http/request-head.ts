@@ -1,6 +1,8 @@
+import { ByteMemo } from "./byte-memo.ts";
 import type { HeaderList } from "./exchange.ts";
-import { FieldNames, lowerName } from "./field-names.ts";
-import { endOfText, endOfToken, NOT_FIELD_TEXT, TOKEN, trimOws } from "./syntax.ts";
+import { type FieldLinesError, isTextByte, readFieldLines } from "./field-lines.ts";
+import { FieldKinds } from "./field-names.ts";
+import { TOKEN, trimOws } from "./syntax.ts";
 
 /** What a request head says, once it is known to be beyond doubt. */
 export interface RequestHead {
@@ -35,22 +37,31 @@ export interface HeadError {
 /** A list of header fields is at most this long unless another bound is set; SDKs send 15 to 30. */
 export const HEADERS_MAX = 200;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+const LOOKALIKE = 1;
+const EXPECT = 2;
+const CONNECTION = 3;
+/** From here on: fields of which there may be one at most. */
+const FIRST_SINGLE = 4;
+const HOST = 4;
+const LENGTH = 5;
+const CODING = 6;
 /** Credentials: of two it is not clear which one the upstream would take, and joined they are a third. */
-const SINGLE = new FieldNames(["authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"]);
-const FRAMING = new FieldNames([
-  "host",
-  "content-length",
-  "content_length",
-  "transfer-encoding",
-  "transfer_encoding",
-  "expect",
-  "connection",
+const OTHER_SINGLES = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "content-type"];
+const KINDS = new FieldKinds([
+  ["content_length", LOOKALIKE],
+  ["transfer_encoding", LOOKALIKE],
+  ["expect", EXPECT],
+  ["connection", CONNECTION],
+  ["host", HOST],
+  ["content-length", LENGTH],
+  ["transfer-encoding", CODING],
+  ...OTHER_SINGLES.map((name, i) => [name, CODING + 1 + i] as const),
 ]);
-const COLON = 0x3a;
 const CR = 0x0d;
 const LF = 0x0a;
 const END_OF_HEAD = Buffer.from("\r\n\r\n", "latin1");
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]+)(?::\d{1,5})?$/;
+const HOST_TEXT = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]+)(?::\d{1,5})?$/;
 const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*$/;
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)(.*)$/i;
 /** `.` and `..` as a whole segment, also with escaped dots. */
@@ -62,13 +73,38 @@ function bad(message: string): HeadError {
 
 /**
  * Reads a request head strictly (RFC 9112): where two readers could disagree about what is asked, or where
- * the message ends, it is refused. Takes the head as a byte string, with the CRLF of its last line and
+ * the message ends, it is refused. Takes the bytes from `from` to before `end`, which end in the CRLF of the last line,
  * without the empty line.
  */
-export function parseRequestHead(text: string, headersMax: number = HEADERS_MAX): RequestHead | HeadError {
-  const lineEnd = text.indexOf("\r\n");
-  const line = text.slice(0, lineEnd);
-  if (NOT_FIELD_TEXT.test(line)) return bad("The request line holds a control character.");
+export function parseRequestHead(
+  bytes: Buffer,
+  from: number = 0,
+  end: number = bytes.length,
+  headersMax: number = HEADERS_MAX,
+): RequestHead | HeadError {
+  let lineEnd = from;
+  let hash = 0;
+  for (let byte = bytes[from]!; isTextByte(byte); byte = bytes[++lineEnd]!)
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  if (bytes[lineEnd] !== CR || bytes[lineEnd + 1] !== LF)
+    return bad("The request line holds a control character.");
+  const line = lines.get(bytes, from, lineEnd, hash);
+  if ("status" in line) return line;
+  const headers = readFieldLines(bytes, lineEnd + 2, end, headersMax);
+  return typeof headers === "string" ? fieldError(headers, headersMax) : framed(line, headers);
+}
+
+/** What the first line of a request says. */
+interface RequestLine {
+  readonly method: string;
+  readonly target: string;
+  readonly http11: boolean;
+}
+
+/** A client asks for the same over and over. */
+const lines = new ByteMemo(256, parseRequestLine);
+
+function parseRequestLine(line: string): RequestLine | HeadError {
   const parts = line.split(" ");
   const [method, rawTarget, version] = parts;
   if (parts.length !== 3 || method === undefined || rawTarget === undefined || version === undefined)
@@ -82,11 +118,18 @@ export function parseRequestHead(text: string, headersMax: number = HEADERS_MAX)
     return { status: 405, message: `The method ${method} is not allowed.` };
   if (!METHODS.has(method)) return { status: 501, message: "The method is not known." };
   const target = originForm(rawTarget);
-  if (typeof target !== "string") return target;
+  return typeof target === "string" ? { method, target, http11: version === "HTTP/1.1" } : target;
+}
 
-  const headers: HeaderList = [];
-  const error = parseFields(text, lineEnd + 2, headers, headersMax);
-  return error ?? framed(method, target, version === "HTTP/1.1", headers);
+function fieldError(error: FieldLinesError, headersMax: number): HeadError {
+  switch (error) {
+    case "bad-name":
+      return bad("A header line has no valid name.");
+    case "bad-value":
+      return bad("A header line holds a control character.");
+    case "too-many":
+      return { status: 431, message: `A request may have at most ${headersMax} header fields.` };
+  }
 }
 
 /** The target as path and query. An absolute one names an authority, which never chooses where we send. */
@@ -94,7 +137,7 @@ function originForm(rawTarget: string): string | HeadError {
   let target = rawTarget;
   const absolute = rawTarget.startsWith("/") ? null : ABSOLUTE_TARGET.exec(rawTarget);
   if (absolute !== null) {
-    if (!HOST.test(absolute[1]!)) return bad("The request target names no valid host.");
+    if (!HOST_TEXT.test(absolute[1]!)) return bad("The request target names no valid host.");
     target = absolute[2]!.startsWith("/") ? absolute[2]! : `/${absolute[2]!}`;
   }
   if (!TARGET.test(target)) return bad("The request target is not a path.");
@@ -108,70 +151,46 @@ function originForm(rawTarget: string): string | HeadError {
   return target;
 }
 
-/** Appends the fields of `text` from `at` on to `headers`. Gives an error, or null when all are fine. */
-function parseFields(text: string, at: number, headers: HeaderList, headersMax: number): HeadError | null {
-  while (at < text.length) {
-    const colon = endOfToken(text, at);
-    if (colon === at || text.charCodeAt(colon) !== COLON) return bad("A header line has no valid name.");
-    const end = endOfText(text, colon + 1);
-    if (text.charCodeAt(end) !== CR || text.charCodeAt(end + 1) !== LF)
-      return bad(`The header ${text.slice(at, colon)} holds a control character.`);
-    if (headers.length === 2 * headersMax)
-      return { status: 431, message: `A request may have at most ${headersMax} header fields.` };
-    headers.push(text.slice(at, colon), trimOws(text.slice(colon + 1, end)));
-    at = end + 2;
-  }
-  return null;
-}
-
 /** Draws from the fields what decides where the message ends and what becomes of the connection. */
-function framed(
-  method: string,
-  target: string,
-  http11: boolean,
-  headers: HeaderList,
-): RequestHead | HeadError {
+function framed({ method, target, http11 }: RequestLine, headers: HeaderList): RequestHead | HeadError {
   let host: string | null = null;
   let length: string | null = null;
   let coding: string | null = null;
   let expect: string | null = null;
   let connection = "";
-  let singles = "";
+  /** Bit n: a field of kind n was there. */
+  let seen = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
+    const kind = KINDS.of(name);
+    if (kind === 0) continue;
     const value = headers[i + 1]!;
-    if (SINGLE.has(name)) {
-      const known = `;${lowerName(name)};`;
-      if (singles.includes(known)) return bad(`There is more than one ${name} header.`);
-      singles += known;
+    if (kind >= FIRST_SINGLE) {
+      if ((seen & (1 << kind)) !== 0) return bad(`There is more than one ${name} header.`);
+      seen |= 1 << kind;
     }
-    if (!FRAMING.has(name)) continue;
-    switch (lowerName(name)) {
-      case "host":
-        if (host !== null) return bad("There is more than one Host header.");
+    switch (kind) {
+      case HOST:
         host = value;
         break;
-      case "content-length":
-        if (length !== null) return bad("There is more than one Content-Length header.");
+      case LENGTH:
         length = value;
         break;
-      case "transfer-encoding":
-        if (coding !== null) return bad("There is more than one Transfer-Encoding header.");
+      case CODING:
         coding = value;
         break;
-      case "content_length":
-      case "transfer_encoding":
+      case LOOKALIKE:
         // Some servers read an underscore as a dash, and would see another message than we do.
         return bad(`The header ${name} looks like one that frames the message.`);
-      case "expect":
+      case EXPECT:
         expect = value.toLowerCase();
         break;
-      case "connection":
+      case CONNECTION:
         connection += `,${value.toLowerCase()}`;
         break;
     }
   }
-  if (host === null ? http11 : !HOST.test(host)) return bad("The Host header is missing or not a host.");
+  if (host === null ? http11 : !HOST_TEXT.test(host)) return bad("The Host header is missing or not a host.");
   if (coding !== null) {
     if (!http11) return bad("HTTP/1.0 has no Transfer-Encoding.");
     if (length !== null) return bad("Content-Length and Transfer-Encoding exclude each other.");

@@ -1,4 +1,5 @@
 import { ChunkedDecoder } from "./chunked.ts";
+import { cut } from "./cut.ts";
 import type { Framing } from "./response-head.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -27,10 +28,10 @@ export class ResponseBodyReader {
   }
 
   /**
-   * Takes what arrived, which from then on is ours to change. Gives all the payload in it as one view of it, empty for none;
+   * Takes what arrived, which from then on is ours to change. Gives all the payload in it in one piece, empty for none;
    * also of a malformed body what stands before the fault.
    */
-  read(chunk: Uint8Array): Uint8Array {
+  read(chunk: Buffer): Uint8Array {
     if (this.state !== "open") {
       this.overrun ||= chunk.length > 0;
       return EMPTY;
@@ -42,7 +43,7 @@ export class ResponseBodyReader {
     if (this.missing === 0) this.state = "complete";
     if (taken === chunk.length) return chunk;
     this.overrun = true;
-    return chunk.subarray(0, taken);
+    return cut(chunk, 0, taken);
   }
 
   /** The connection ended in order: for a body without any other end that was it. */
@@ -50,7 +51,7 @@ export class ResponseBodyReader {
     if (this.framing === "until-close") this.state = "complete";
   }
 
-  private decode(decoder: ChunkedDecoder, chunk: Uint8Array): Uint8Array {
+  private decode(decoder: ChunkedDecoder, chunk: Buffer): Uint8Array {
     const end = decoder.compact(chunk, 0);
     if (end < 0) this.state = "malformed";
     else if (decoder.done) {
@@ -58,6 +59,6 @@ export class ResponseBodyReader {
       this.overrun = end < chunk.length;
     }
     const { payloadFrom, payloadTo } = decoder;
-    return payloadTo === 0 ? EMPTY : chunk.subarray(payloadFrom, payloadTo);
+    return payloadTo === 0 ? EMPTY : cut(chunk, payloadFrom, payloadTo);
   }
 }

@@ -1,3 +1,4 @@
+import { cut } from "./cut.ts";
 import type { HeaderList } from "./exchange.ts";
 import { endOfText, readFieldLines } from "./field-lines.ts";
 import { lowerName } from "./field-names.ts";
@@ -78,7 +79,7 @@ export class ResponseHeadReader {
     const end = chunk.indexOf(END_OF_HEAD);
     if (end < 0) return this.readOn(chunk, bodiless);
     if (end > HEAD_BYTES_MAX) return "malformed";
-    this.rest = end + 4 === chunk.length ? null : chunk.subarray(end + 4);
+    this.rest = end + 4 === chunk.length ? null : cut(chunk, end + 4, chunk.length);
     return parseResponseHead(chunk, end + 2, bodiless) ?? "malformed";
   }
 
@@ -94,7 +95,7 @@ export class ResponseHeadReader {
     this.begun = null;
     this.begunBytes = 0;
     const used = end + 4 - before;
-    this.rest = used === chunk.length ? null : chunk.subarray(used);
+    this.rest = used === chunk.length ? null : cut(chunk, used, chunk.length);
     return parseResponseHead(begun, end + 2, bodiless) ?? "malformed";
   }
 

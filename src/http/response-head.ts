@@ -1,6 +1,6 @@
 import { assert } from "../shared/assert.ts";
 import type { HeaderList } from "./exchange.ts";
-import { endOfToken } from "./syntax.ts";
+import { isLines, isToken } from "./syntax.ts";
 
 /** Reason phrases of the statuses that LLM APIs and we ourselves use; an empty phrase is legal (RFC 9112 4). */
 const REASONS: Readonly<Record<number, string>> = {
@@ -37,8 +37,6 @@ const REASONS: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
-const LINE_BREAK = /[\r\n\0]/;
-
 /** How the end of an answer's body is told to the client. */
 export type Framing = "none" | "chunked" | "until-close" | number;
 
@@ -56,11 +54,10 @@ export function responseHead(
   let head = `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
-    const value = headers[i + 1]!;
-    assert(name !== "" && endOfToken(name, 0) === name.length, "a header to a client has no valid name");
-    assert(!LINE_BREAK.test(value), `the header ${name} to a client holds a line break`);
-    head += `${name}: ${value}\r\n`;
+    assert(isToken(name), "a header to a client has no valid name");
+    head += `${name}: ${headers[i + 1]!}\r\n`;
   }
+  assert(isLines(head, 1 + headers.length / 2), "a header to a client holds a line break");
   if (typeof framing === "number") head += `Content-Length: ${framing}\r\n`;
   else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
   return keepAlive ? `${head}\r\n` : `${head}Connection: close\r\n\r\n`;

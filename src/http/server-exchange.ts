@@ -1,12 +1,11 @@
 import type { Connection } from "./connection.ts";
 import type { BodyFailure, Exchange, HeaderList } from "./exchange.ts";
+import { packChunk, packHead } from "./packet.ts";
 import type { RequestHead } from "./request-head.ts";
 import { type Framing, responseHead } from "./response-head.ts";
 
 const CRLF = Buffer.from("\r\n", "latin1");
 const LAST_CHUNK = Buffer.from("0\r\n\r\n", "latin1");
-/** Pieces up to this size are copied together with what frames them: one system call instead of three. */
-const COPY_BYTES_MAX = 65_536;
 
 /**
  * The answering side of one request. It outlives its turn on the connection only as an empty shell: whoever
@@ -53,17 +52,8 @@ export class ServerExchange implements Exchange {
     const framing = status === 204 || status === 304 ? "none" : length;
     const keepAlive = connection.mayKeep();
     const head = responseHead(status, headers, framing, keepAlive);
-    if (body === null || length === 0 || this.method === "HEAD" || framing === "none") {
-      this.send(Buffer.from(head, "latin1"));
-    } else if (length <= COPY_BYTES_MAX) {
-      const whole = Buffer.allocUnsafe(head.length + length);
-      whole.write(head, "latin1");
-      whole.set(body, head.length);
-      this.send(whole);
-    } else {
-      this.send(Buffer.from(head, "latin1"));
-      this.send(body);
-    }
+    const isBodiless = length === 0 || this.method === "HEAD" || framing === "none";
+    this.sendHeadWith(head, isBodiless ? null : body);
     this.finish(keepAlive);
   }
 
@@ -89,20 +79,13 @@ export class ServerExchange implements Exchange {
       if (chunk.length > this.missing) chunk = chunk.subarray(0, this.missing);
       this.missing -= chunk.length;
     }
-    const before = this.takeHead() + (this.framing === "chunked" ? `${chunk.length.toString(16)}\r\n` : "");
-    const after = this.framing === "chunked" ? CRLF : null;
-    if (chunk.length <= COPY_BYTES_MAX) {
-      const size = before.length + chunk.length + (after?.length ?? 0);
-      const whole = Buffer.allocUnsafe(size);
-      whole.write(before, "latin1");
-      whole.set(chunk, before.length);
-      if (after !== null) whole.set(after, size - 2);
-      return this.send(whole);
-    }
-    if (before !== "") this.send(Buffer.from(before, "latin1"));
+    const head = this.takeHead();
+    if (this.framing !== "chunked") return this.sendHeadWith(head, chunk);
+    const packed = packChunk(head, chunk);
+    if (packed >= 0) return this.sendPacket(packed);
+    this.send(Buffer.from(`${head}${chunk.length.toString(16)}\r\n`, "latin1"));
     this.send(chunk);
-    if (after !== null) this.send(after);
-    return connection.writer.isDrained();
+    return this.send(CRLF);
   }
 
   end(): void {
@@ -150,7 +133,14 @@ export class ServerExchange implements Exchange {
 
   private sendHead(): void {
     const head = this.takeHead();
+    if (head !== "") this.sendHeadWith(head, null);
+  }
+
+  private sendHeadWith(head: string, body: Uint8Array | null): boolean {
+    const packed = packHead(head, body);
+    if (packed >= 0) return this.sendPacket(packed);
     if (head !== "") this.send(Buffer.from(head, "latin1"));
+    return body === null || this.send(body);
   }
 
   private takeHead(): string {
@@ -161,7 +151,14 @@ export class ServerExchange implements Exchange {
 
   private send(bytes: Uint8Array): boolean {
     this.bytesOut += bytes.length;
-    return this.connection?.send(bytes) ?? true;
+    const { connection } = this;
+    return connection === null || connection.watchWrite(connection.writer.send(bytes));
+  }
+
+  private sendPacket(length: number): boolean {
+    this.bytesOut += length;
+    const { connection } = this;
+    return connection === null || connection.watchWrite(connection.writer.sendPacket(length));
   }
 
   private finish(keepAlive: boolean): void {

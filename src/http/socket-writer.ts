@@ -1,5 +1,7 @@
 import type { Socket } from "bun";
 
+import { packet } from "./packet.ts";
+
 /** Writes to a socket, and keeps in order what it does not take at once. */
 export class SocketWriter {
   /** The socket takes nothing any longer, as the peer is gone. */
@@ -27,6 +29,15 @@ export class SocketWriter {
     // A negative count says that the connection is gone. Its close event follows, but not where the socket is paused.
     this.gone = taken < 0;
     this.backlog.push(taken > 0 ? bytes.subarray(taken) : bytes);
+    return false;
+  }
+
+  /** Writes, or keeps, the first `length` bytes of the packet. */
+  sendPacket(length: number): boolean {
+    const taken = this.backlog.length > 0 ? 0 : this.socket.write(packet, 0, length);
+    if (taken >= length) return true;
+    this.gone ||= taken < 0;
+    this.backlog.push(Buffer.from(packet.subarray(Math.max(0, taken), length)));
     return false;
   }
 

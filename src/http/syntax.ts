@@ -17,6 +17,10 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
+const SPACE = 0x20;
+const BYTE_MAX = 0xff;
+const CR = 0x0d;
+const LF = 0x0a;
 const TOKEN_CODE = 1;
 const TEXT_CODE = 2;
 /** For each byte: may it stand in a token, in a field's text? A table, as this is asked for every byte that comes in. */
@@ -30,6 +34,28 @@ for (let code = 0; code < 256; code++) {
 export function endOfToken(text: string, at: number): number {
   while ((CLASSES[text.charCodeAt(at)]! & TOKEN_CODE) !== 0) at++;
   return at;
+}
+
+/** Whether a text is a token. */
+export function isToken(text: string): boolean {
+  return text !== "" && endOfToken(text, 0) === text.length;
+}
+
+/**
+ * Whether a text is so many lines, each with its CRLF, without a CR, LF or NUL anywhere else, and made of bytes. Of a head
+ * that was put together this tells in one go that no part of it ends a line or begins another one.
+ */
+export function isLines(text: string, count: number): boolean {
+  let ends = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code >= SPACE && code <= BYTE_MAX) continue;
+    if (code === CR && text.charCodeAt(at + 1) === LF) {
+      ends++;
+      at++;
+    } else if (code === CR || code === LF || code === 0 || code > BYTE_MAX) return false;
+  }
+  return ends === count && (count === 0 ? text === "" : text.endsWith("\r\n"));
 }
 
 /** Where the field text that begins at `at` ends: at the first control character, mostly the CR of its line. */

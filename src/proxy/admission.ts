@@ -16,14 +16,27 @@ const TOO_MANY_IN_FLIGHT: Refusal = {
 /**
  * Lets a request in, with its body, or says why not. One that is let in is in progress: `route.limits.requests.leave()`
  * must follow when it is answered. Its body counts only once it is there, so that slow senders take no place
- * from others; but none is read where there is no place left.
+ * from others; but none is read where there is no place left. Gives no promise where the body is there already.
  */
-export async function admit(exchange: Exchange, route: Route): Promise<Uint8Array | Refusal> {
+export function admit(
+  exchange: Exchange,
+  route: Route,
+): Uint8Array | Refusal | Promise<Uint8Array | Refusal> {
   const { limits } = route;
   const limited = checkRate(exchange, route);
   if (limited !== null) return limited;
   if (limits.requests.full) return TOO_MANY_IN_FLIGHT;
-  const body = await exchange.readBody(limits.bodyBytesMax);
+  const body = exchange.readBody(limits.bodyBytesMax);
+  return body instanceof Promise
+    ? body.then((read) => admitBody(exchange, route, read))
+    : admitBody(exchange, route, body);
+}
+
+function admitBody(
+  exchange: Exchange,
+  { limits }: Route,
+  body: Uint8Array | BodyFailure,
+): Uint8Array | Refusal {
   if (typeof body === "string") return refusalOf(body, limits.bodyBytesMax);
   // Content in a GET or HEAD has no meaning (RFC 9110 9.3.1), and is a known way to smuggle a request past a proxy.
   if (body.length > 0 && (exchange.method === "GET" || exchange.method === "HEAD"))

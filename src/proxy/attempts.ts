@@ -8,7 +8,7 @@ import { isDebugLogged, log } from "../observe/log.ts";
 import { nowMs } from "../shared/clock.ts";
 import type { Attempt } from "./attempt.ts";
 import type { ErrorCode, ErrorDetail } from "./errors.ts";
-import { forward, type OpenAnswer, type WholeAnswer } from "./forward.ts";
+import { type OpenAnswer, receive, send, type WholeAnswer } from "./forward.ts";
 import { headerValue } from "./headers.ts";
 import { errorOfFailure, outcomeOfFailure, outcomeOfStatus } from "./outcome.ts";
 import type { ProxyRequest } from "./request.ts";
@@ -47,9 +47,10 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
     return may;
   };
 
-  route.retryBudget.countRequest(group, nowMs());
-  for (;;) {
-    let lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
+  let now = nowMs();
+  route.retryBudget.countRequest(group, now);
+  for (; ; now = nowMs()) {
+    let lease = route.balancer.acquire(group, trail, now, client.requestTimeoutMs);
     let kind = last?.step.kind;
     if (lease.kind !== "lease" && last?.step.waitMs != null) {
       // What was tried already may do better later. After a failover that is the first attempt to repeat one.
@@ -79,12 +80,21 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
 
 /** One attempt on a leased upstream. It has ended, unless its answer is one to send. */
 async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): Promise<Ended | Attempted> {
-  const { control } = request;
+  const { control, observation } = request;
   const { client } = route.group;
   const upstream = route.upstreams[lease.upstream]!;
-  const attempt = request.observation.attempt(lease);
-  const mayHold = (status: number) => client.retry !== null && isRetriedStatus(status);
-  const forwarded = await forward(request, upstream, client, route.transport, mayHold);
+  const attempt = observation.attempt(lease);
+  const sent = send(request, upstream, client, route.transport);
+  observation.pause();
+  const response = await sent.call.response;
+  observation.resume();
+  const mayHold = client.retry === null ? isNever : isRetriedStatus;
+  let forwarded = receive(request, client, sent, response, mayHold);
+  if (forwarded instanceof Promise) {
+    observation.pause();
+    forwarded = await forwarded;
+    observation.resume();
+  }
   if ("failed" in forwarded) {
     const isTimeout = control.givenUp === "timeout";
     const outcome = outcomeOfFailure(forwarded, control.givenUp === "client-gone");
@@ -107,6 +117,10 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
     end: { status, retryAfterMs: restMs },
     result: { kind: "whole", answer: forwarded, attempt: null },
   };
+}
+
+function isNever(): boolean {
+  return false;
 }
 
 /** An upstream that asks to be left alone is: the others take the load before it refuses the next one. */

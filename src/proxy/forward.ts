@@ -4,7 +4,14 @@ import { headerValue, upstreamHeaders } from "./headers.ts";
 import type { ProxyRequest } from "./request.ts";
 import { upstreamTarget } from "./target.ts";
 import { withCause } from "./transport/open-files.ts";
-import type { Call, ResponseBody, Transport, TransportFailure } from "./transport/transport.ts";
+import type {
+  Call,
+  ResponseBody,
+  Transport,
+  TransportFailure,
+  UpstreamResponse,
+  Whole,
+} from "./transport/transport.ts";
 
 /** A response of which all is in memory: it can be held back, sent, or dropped for a better one. */
 export interface WholeAnswer {
@@ -40,53 +47,63 @@ const HELD_BYTES_MAX = 1_048_576;
 /** Bound for an answer of a group with `stream: false`. */
 const UNSTREAMED_BYTES_MAX = 134_217_728;
 
-/**
- * Sends a request to an upstream and gives its answer, or how it failed. `hold`: tells by the status whether
- * the answer must be whole, as the caller may want to try again rather than relay it.
- */
-export async function forward(
+/** A request on its way to an upstream. */
+export interface Sent {
+  readonly call: Call;
+  /** `performance.now()` when it was sent. */
+  readonly sentMs: number;
+}
+
+/** Sends a request to an upstream; `receive` makes an answer of what comes back. */
+export function send(
   request: ProxyRequest,
   upstream: UpstreamPlan,
-  client: ClientPlan,
+  { agent }: ClientPlan,
   transport: Transport,
-  hold: (status: number) => boolean,
-): Promise<Forwarded> {
-  const { exchange, control, observation } = request;
+): Sent {
+  const { exchange, control } = request;
   const sentMs = performance.now();
   const call = transport.send({
     method: exchange.method,
     origin: upstream.origin,
     target: upstreamTarget(upstream, exchange.target),
-    headers: upstreamHeaders(exchange.headers, upstream, client.agent, request.id, request.forwarded),
+    headers: upstreamHeaders(exchange.headers, upstream, agent, request.id, request.forwarded),
     body: request.body.length === 0 ? null : request.body,
   });
   control.onGivenUp = call.cancel.bind(call);
   // Given up while nothing listened, between two attempts.
   if (control.givenUp !== null) call.cancel();
-  observation.pause();
-  const response = await call.response;
-  observation.resume();
-  if ("failed" in response) return withCause(response);
+  return { call, sentMs };
+}
 
+/**
+ * Takes a response when its head is in, and all of its body where it is to be read whole. `hold`: tells by the status whether
+ * it must be, as the caller may want to try again rather than relay it. Gives no promise where all is there already:
+ * a small answer mostly comes in one piece.
+ */
+export function receive(
+  request: ProxyRequest,
+  client: ClientPlan,
+  { call, sentMs }: Sent,
+  response: UpstreamResponse | TransportFailure,
+  hold: (status: number) => boolean,
+): Forwarded | Promise<Forwarded> {
+  if ("failed" in response) return withCause(response);
   const { status, headers, body } = response;
-  const bodiless = exchange.method === "HEAD" || status === 204 || status === 304;
+  const bodiless = request.exchange.method === "HEAD" || status === 204 || status === 304;
   const length = announcedLength(headers);
   const streamed = isStreamed(headers);
   const bytesMax = wholeBytesMax(client, hold(status), bodiless, streamed, length);
   if (bytesMax === null) return { status, headers, length, streamed, body, call, sentMs };
   const whole = body.whole(bytesMax);
-  let bytes: Awaited<typeof whole>;
-  if (whole instanceof Promise) {
-    observation.pause();
-    bytes = await whole;
-    observation.resume();
-  } else bytes = whole;
-  if (bytes === "too-large") {
+  const answerOf = (bytes: Whole): Forwarded => {
+    if (bytes instanceof Uint8Array)
+      return { status, headers, bytes, sentMs, responseMs: performance.now() - sentMs };
+    if (bytes !== "too-large") return bytes;
     call.cancel();
     return { failed: "malformed", reach: "body-begun" };
-  }
-  if (!(bytes instanceof Uint8Array)) return bytes;
-  return { status, headers, bytes, sentMs, responseMs: performance.now() - sentMs };
+  };
+  return whole instanceof Promise ? whole.then(answerOf) : answerOf(whole);
 }
 
 /** How large an answer may be that is to be read whole, or null when it is to be relayed as it comes. */

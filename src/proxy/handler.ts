@@ -15,9 +15,12 @@ export async function handle(exchange: Exchange, route: Route): Promise<void> {
   const observation = new Observation(exchange, id, route);
   exchange.onFinished = () => observation.clientDone();
   try {
-    observation.pause();
-    const body = await admit(exchange, route);
-    observation.resume();
+    let body = admit(exchange, route);
+    if (body instanceof Promise) {
+      observation.pause();
+      body = await body;
+      observation.resume();
+    }
     if (body === "client-gone") return;
     if (!(body instanceof Uint8Array)) return refuse(exchange, observation, id, body.code, body.detail);
 

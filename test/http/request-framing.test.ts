@@ -5,8 +5,8 @@ import { parseRequestHead } from "../../src/http/request-head.ts";
 const HOST = "Host: llm.test";
 
 /** A head as the connection hands it over: every line with its CRLF. */
-function head(...lines: string[]): string {
-  return lines.map((line) => `${line}\r\n`).join("");
+function head(...lines: string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\r\n`).join(""), "latin1");
 }
 
 function post(...fields: string[]): ReturnType<typeof parseRequestHead> {

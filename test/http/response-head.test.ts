@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { type Framing, responseHead } from "../../src/http/response-head.ts";
-import { endOfText, endOfToken, trimOws } from "../../src/http/syntax.ts";
+import { endOfText, endOfToken, isLines, trimOws } from "../../src/http/syntax.ts";
 
 describe("a response head", () => {
   const cases: [number, string[], Framing, boolean, string[]][] = [
@@ -34,6 +34,30 @@ describe("a response head", () => {
 
   test.each(["X-A\r\nX-Evil", "X\nA", "X-A: b\rC"])("never holds a field named %j", (name) => {
     expect(() => responseHead(200, [name, "a"], 0, true)).toThrow();
+  });
+});
+
+describe("lines", () => {
+  const cases: [string, number, boolean][] = [
+    ["", 0, true],
+    ["a\r\n", 1, true],
+    ["a: \x01\xff\r\n\r\nb\r\n", 3, true],
+    ["a", 0, false],
+    ["a\r\n", 0, false],
+    ["a\r\n", 2, false],
+    ["a\r\nb", 1, false],
+    ["a\r\nb\r\n", 1, false],
+    ["a\rb\r\n", 1, false],
+    ["a\nb\r\n", 1, false],
+    ["\r\r\n", 1, false],
+    ["\n\r\n", 1, false],
+    ["a\0\r\n", 1, false],
+    ["a\r", 0, false],
+    // Cut to a byte it would be a LF.
+    ["a\u010a\r\n", 1, false],
+  ];
+  test.each(cases)("%j as %p: %p", (text, count, expected) => {
+    expect(isLines(text, count)).toBe(expected);
   });
 });
 

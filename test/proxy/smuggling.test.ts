@@ -133,7 +133,7 @@ describe("a request head of any bytes", () => {
         // The connection hands over what stands before the first empty line.
         const end = text.indexOf("\r\n\r\n");
         const whole = end < 0 ? text : text.slice(0, end + 2);
-        const head = parseRequestHead(whole);
+        const head = parseRequestHead(Buffer.from(whole, "latin1"));
         if ("status" in head) continue;
         accepted++;
         checkAccepted(whole, head);

@@ -189,7 +189,7 @@ export class SocketCall implements Call, ResponseBody {
     this.settle({ status: head.status, headers: head.headers, body: this });
   }
 
-  private take(chunk: Uint8Array): void {
+  private take(chunk: Buffer): void {
     const payload = this.body.read(chunk);
     if (payload.length > 0) {
       this.hasPayload = true;
@@ -238,4 +238,4 @@ export class SocketCall implements Call, ResponseBody {
   }
 }
 
-const EMPTY = new Uint8Array(0);
+const EMPTY = Buffer.alloc(0);

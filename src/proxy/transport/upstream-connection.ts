@@ -1,14 +1,9 @@
+import { packet, packHead } from "../../http/packet.ts";
 import { ResponseHeadReader } from "../../http/response-head-reader.ts";
 import { Deadline } from "../../shared/deadlines.ts";
 import type { SocketCall } from "./socket-call.ts";
 import type { OwnedSocket, SocketOwner } from "./socket-owner.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
-
-/**
- * Where a head and its body are put together: one system call and one packet instead of two. One for all connections
- * of this thread, as a socket has copied what it takes when `write` returns. What is larger goes in two.
- */
-const joined = Buffer.allocUnsafeSlow(65_536);
 
 /** One connection to an upstream. It serves one call at a time, and between two of them rests in its pool. */
 export class UpstreamConnection implements SocketOwner {
@@ -50,16 +45,14 @@ export class UpstreamConnection implements SocketOwner {
 
   /** Sends the request of the present call. */
   send(head: string, body: Uint8Array | null): void {
-    const length = head.length + (body?.length ?? 0);
-    if (length > joined.length) {
+    const length = packHead(head, body);
+    if (length < 0) {
       this.write(Buffer.from(head, "latin1"));
       if (body !== null) this.write(body);
       return;
     }
-    joined.write(head, "latin1");
-    if (body !== null) joined.set(body, head.length);
-    const taken = this.socket.write(joined, 0, length);
-    if (taken < length) this.keep(Buffer.from(joined.subarray(Math.max(0, taken), length)));
+    const taken = this.socket.write(packet, 0, length);
+    if (taken < length) this.keep(Buffer.from(packet.subarray(Math.max(0, taken), length)));
     this.note(taken);
   }
 
