@@ -6,7 +6,7 @@ import { NO_EVENTS } from "./events.ts";
 import type { BalancerEvents } from "./events.ts";
 import { GroupState } from "./group-state.ts";
 import { Group } from "./group.ts";
-import type { Unavailable } from "./group.ts";
+import type { Outlook, Unavailable } from "./group.ts";
 import type { Lease } from "./lease.ts";
 import { Member } from "./member.ts";
 import { Failover } from "./policies/failover.ts";
@@ -52,15 +52,24 @@ export class Balancer {
    * `leaseMs` bounds how long the request may be the probe of a half-open breaker.
    */
   acquire(group: number, trail: Trail, nowMs: number, leaseMs: number): Lease | Unavailable {
-    const found = this.#groups[group];
-    assert(found !== undefined, `no group ${group}`);
-    return found.acquire(trail, nowMs, leaseMs);
+    return this.#group(group).acquire(trail, nowMs, leaseMs);
+  }
+
+  /** What the group still offers to a request whose last attempt was on this upstream. */
+  outlook(group: number, trail: Trail, lastUpstream: number, nowMs: number): Outlook {
+    return this.#group(group).outlook(trail, lastUpstream, nowMs);
   }
 
   /** The upstream asked to be left alone until then. The latest of such wishes counts; at most 10 minutes from now. */
   rest(upstream: number, untilMs: number, nowMs: number, cause: RestCause): void {
     const boundedMs = Math.min(untilMs, nowMs + REST_MS_MAX);
     if (boundedMs > nowMs) this.#memory.rests.extend(upstream, boundedMs, cause === "limited" ? 1 : 0);
+  }
+
+  #group(id: number): Group {
+    const group = this.#groups[id];
+    assert(group !== undefined, `no group ${id}`);
+    return group;
   }
 
   #makeGroup(plan: GroupPlan, upstreams: ReadonlyMap<number, UpstreamPlan>): Group {

@@ -19,13 +19,23 @@ export interface Unavailable {
   readonly retryAtMs: number | null;
 }
 
+/** What a group still offers to a request after an attempt on one of its members. */
+export interface Outlook {
+  /** An `acquire` would find a member that the request has not tried. */
+  readonly untried: boolean;
+  /** Milliseconds until the member of the last attempt takes requests again; null = its breaker is open. */
+  readonly last: number | null;
+  /** The same for the first of all the others; null = there are none, or all of their breakers are open. */
+  readonly others: number | null;
+}
+
 /**
  * One group, seen from one worker. A member may be used when the request has not tried it yet, its breaker lets
  * calls pass, it has room for one more request, and it did not ask to be left alone.
  *
  * A member that rests works, only not now. So when it is the only one left that works, because it is alone in its
- * group or the others are full or refused by their breakers, it is used all the same: resting would only turn
- * its answer into ours. While two or more members rest, they are left alone.
+ * group or the others are full, refused by their breakers, or have just failed this request, it is used all the same:
+ * resting would only turn its answer into ours. While two or more members rest, they are left alone.
  */
 export class Group {
   readonly #members: readonly Member[];
@@ -36,6 +46,7 @@ export class Group {
 
   // What #survey found. One request at a time: nothing here awaits.
   readonly #eligible: number[] = [];
+  readonly #refusing: number[] = [];
   #untried = 0;
   #unbroken = 0;
   #resting = -1;
@@ -62,6 +73,7 @@ export class Group {
     // again, but not for ever.
     for (let round = 0; round <= this.#members.length; round++) {
       this.#survey(trail, nowMs);
+      if (this.#refusing.length > 0) this.#reject(trail);
       if (this.#eligible.length === 0) break;
       this.#state.reviewed = false;
       const place = this.#policy.choose(this.#eligible, nowMs);
@@ -88,9 +100,29 @@ export class Group {
     return { kind: "unavailable", reason, retryAtMs: this.#retryAtMs };
   }
 
+  #reject(trail: Trail): void {
+    for (const upstream of this.#refusing) if (trail.reject(upstream)) this.#rejected(upstream);
+  }
+
+  /** What is left to a request whose last attempt was on this upstream. A question without side effects. */
+  outlook(trail: Trail, lastUpstream: number, nowMs: number): Outlook {
+    this.#survey(trail, nowMs);
+    const untried = this.#eligible.length > 0;
+    let last: number | null = null;
+    let others: number | null = null;
+    for (const { upstream, breaker } of this.#members) {
+      if (breaker !== null && breaker.refusedUntilMs(nowMs) !== null) continue;
+      const restMs = Math.max(0, deadlineMs(this.#memory.rests.read(upstream)) - nowMs);
+      if (upstream === lastUpstream) last = restMs;
+      else others = Math.min(others ?? restMs, restMs);
+    }
+    return { untried, last, others };
+  }
+
   /** Finds who may be used, and what to say if nobody may. */
   #survey(trail: Trail, nowMs: number): void {
     this.#eligible.length = 0;
+    this.#refusing.length = 0;
     this.#untried = 0;
     this.#unbroken = 0;
     this.#resting = -1;
@@ -106,18 +138,21 @@ export class Group {
     const brokenUntilMs = member.breaker === null ? null : member.breaker.refusedUntilMs(nowMs);
     // A full one may have room again at any moment.
     const refusedUntilMs = brokenUntilMs ?? (member.full ? nowMs : null);
-    if (refusedUntilMs === null) this.#unbroken++;
-    if (trail.tried(member.upstream)) return;
-    this.#untried++;
     const rest = this.#memory.rests.read(member.upstream);
     const restingUntilMs = deadlineMs(rest);
     const resting = restingUntilMs > nowMs;
+    if (trail.tried(member.upstream)) {
+      if (refusedUntilMs === null && resting) this.#unbroken++;
+      return;
+    }
+    if (refusedUntilMs === null) this.#unbroken++;
+    this.#untried++;
     if (refusedUntilMs === null && !resting) {
       this.#eligible.push(place);
       return;
     }
     if (refusedUntilMs === null) this.#resting = place;
-    else if (brokenUntilMs !== null && trail.reject(member.upstream)) this.#rejected(member.upstream);
+    else if (brokenUntilMs !== null) this.#refusing.push(member.upstream);
     if (refusedUntilMs !== null || deadlineMark(rest) === 0) this.#allLimited = false;
     this.#retryAtMs = Math.min(this.#retryAtMs, Math.max(refusedUntilMs ?? 0, restingUntilMs, nowMs));
   }

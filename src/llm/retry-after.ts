@@ -16,23 +16,18 @@ const DAY_MS = 86_400_000;
 type HeaderOf = (name: string) => string | null;
 
 /**
- * How long an upstream asks to be left alone, in ms from now; null when it does not say. `retry-after-ms`
- * comes before `Retry-After` (seconds, also with a fraction, or a date; RFC 9110 10.2.3). Without either, the
- * reset of a budget of which nothing remains counts, for at most a minute: it tells when the budget is full
- * again, which is later than when one call fits. Times are read by the clock that they were told by, that of the
- * response's `Date`; ours, `wallClockMs`, counts where there is none.
+ * How long an upstream asks to be left alone, in ms from now; null when it does not say. `retry-after-ms` comes
+ * before `Retry-After` (seconds, also with a fraction, or a date; RFC 9110 10.2.3). Times are read by the clock that
+ * they were told by, that of the response's `Date`; ours, `wallClockMs`, counts where there is none.
  */
 export function retryAfterMs(header: HeaderOf, wallClockMs: number): number | null {
-  const sentMs = timeOf(header("date") ?? "", HTTP_DATE) ?? wallClockMs;
+  const sentMs = sentMsOf(header, wallClockMs);
   const ms = numberOf(header("retry-after-ms"));
   if (ms !== null) return bounded(ms);
   const given = header("retry-after");
-  if (given !== null) {
-    const seconds = numberOf(given);
-    if (seconds !== null) return bounded(seconds * 1000);
-    return untilDate(given, HTTP_DATE, sentMs);
-  }
-  return exhaustedResetMs(header, sentMs);
+  if (given === null) return null;
+  const seconds = numberOf(given);
+  return seconds === null ? untilDate(given, HTTP_DATE, sentMs) : bounded(seconds * 1000);
 }
 
 /** Families of rate-limit headers: names of what remains and of when it is reset. */
@@ -47,7 +42,12 @@ const BUDGETS: readonly { readonly remaining: string; readonly reset: string }[]
   })),
 ];
 
-function exhaustedResetMs(header: HeaderOf, sentMs: number): number | null {
+/**
+ * When the budgets of which nothing remains are reset, in ms from now; null when none is used up. At most a
+ * minute: it tells when a budget is full again, which is later than when one call fits.
+ */
+export function budgetResetMs(header: HeaderOf, wallClockMs: number): number | null {
+  const sentMs = sentMsOf(header, wallClockMs);
   let latest: number | null = null;
   for (const budget of BUDGETS) {
     if (numberOf(header(budget.remaining)) !== 0) continue;
@@ -71,14 +71,21 @@ function resetMs(text: string | null, sentMs: number): number | null {
   return untilDate(text, RFC_3339, sentMs);
 }
 
+function sentMsOf(header: HeaderOf, wallClockMs: number): number {
+  return timeOf(header("date") ?? "", HTTP_DATE) ?? wallClockMs;
+}
+
 function untilDate(text: string, form: RegExp, sentMs: number): number | null {
   const timeMs = timeOf(text, form);
   return timeMs === null ? null : bounded(timeMs - sentMs);
 }
 
+/** The form `Sun Nov  6 08:49:37 1994`, which means UTC although it does not say so. */
+const ENDS_WITH_YEAR = / \d{4}\s*$/;
+
 /** The form is looked at first: `Date.parse` takes almost anything, `-5` and `1 2 3` included. */
 function timeOf(text: string, form: RegExp): number | null {
-  const timeMs = form.test(text) ? Date.parse(text) : Number.NaN;
+  const timeMs = form.test(text) ? Date.parse(ENDS_WITH_YEAR.test(text) ? `${text} GMT` : text) : Number.NaN;
   return Number.isNaN(timeMs) ? null : timeMs;
 }
 

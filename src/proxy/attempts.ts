@@ -3,7 +3,7 @@ import type { Lease } from "../balancer/lease.ts";
 import { Trail } from "../balancer/trail.ts";
 import type { RetryPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
-import { retryAfterMs } from "../llm/retry-after.ts";
+import { budgetResetMs, retryAfterMs } from "../llm/retry-after.ts";
 import { isDebugLogged, log } from "../observe/log.ts";
 import { nowMs } from "../shared/clock.ts";
 import type { Attempt } from "./attempt.ts";
@@ -31,6 +31,9 @@ interface Ended {
   readonly result: Attempted;
 }
 
+/** With these and a time to wait an upstream asks all to leave it alone, not just this request. */
+const REST_STATUSES = new Set([429, 503, 529]);
+
 const CLIENT_GONE: Attempted = { kind: "client-gone" };
 
 /** Tries upstreams until one gives an answer to relay, or nothing is left to try. The only retry loop. */
@@ -39,42 +42,38 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
   const { id: group, client } = route.group;
   const trail = new Trail();
   let retries = 0;
-  let last: { readonly step: NextStep; readonly result: Attempted; readonly reason: string } | null = null;
-  const claimRetry = () => {
-    retries++;
-    const may = route.retryBudget.mayRetry(group, nowMs(), client.retry!.budget);
-    if (!may) route.metrics.group(group).retrySuppressed();
-    return may;
-  };
+  let last: { readonly kind: "failover" | "retry"; readonly ended: Ended } | null = null;
 
   let now = nowMs();
   route.retryBudget.countRequest(group, now);
   for (; ; now = nowMs()) {
-    let lease = route.balancer.acquire(group, trail, now, client.requestTimeoutMs);
-    let kind = last?.step.kind;
-    if (lease.kind !== "lease" && last?.step.waitMs != null) {
-      // What was tried already may do better later. After a failover that is the first attempt to repeat one.
-      if (last.step.kind === "failover" && !claimRetry()) return last.result;
-      kind = "retry";
-      observation.pause();
-      await control.wait(last.step.waitMs);
-      observation.resume();
-      if (control.givenUp !== null) return control.givenUp === "timeout" ? last.result : CLIENT_GONE;
-      trail.forgetTried();
-      lease = route.balancer.acquire(group, trail, nowMs(), client.requestTimeoutMs);
-    }
+    const lease = route.balancer.acquire(group, trail, now, client.requestTimeoutMs);
     observation.noteRejected();
-    if (lease.kind !== "lease") return last?.result ?? unavailable(lease);
-    if (last !== null)
-      route.metrics.group(group).triedAgain(kind === "failover" ? "failover" : "retry", last.reason);
+    if (lease.kind !== "lease") return last?.ended.result ?? unavailable(lease);
+    if (last !== null) route.metrics.group(group).triedAgain(last.kind, last.ended.reason);
 
     const ended = await makeAttempt(request, route, lease);
     if (ended.kind !== "ended") return ended;
     if (control.givenUp === "client-gone") return CLIENT_GONE;
-    const step = nextStep(ended.end, client.retry, retries, control.leftMs(), Math.random());
-    last = { step, result: usedUp(ended.result, client.retry), reason: ended.reason };
+    const upstreams = route.balancer.outlook(group, trail, lease.upstream, nowMs());
+    const left = { retry: client.retry, retries, timeMs: control.leftMs(), upstreams };
+    const step = nextStep(ended.end, left, Math.random());
     if (isDebugLogged()) debug(request, route, lease, ended.reason, step);
-    if (step.kind === "give-up" || (step.kind === "retry" && !claimRetry())) return last.result;
+    if (step.kind === "give-up") return ended.result;
+    last = { kind: step.kind, ended };
+    if (step.kind === "failover") continue;
+
+    retries++;
+    if (!route.retryBudget.mayRetry(group, nowMs(), client.retry!.budget)) {
+      route.metrics.group(group).retrySuppressed();
+      return ended.result;
+    }
+    if (step.waitMs === null) continue;
+    observation.pause();
+    await control.wait(step.waitMs);
+    observation.resume();
+    if (control.givenUp !== null) return control.givenUp === "timeout" ? ended.result : CLIENT_GONE;
+    trail.forgetTried();
   }
 }
 
@@ -103,18 +102,18 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
       kind: "ended",
       reason: outcome.error,
       end: { reach: forwarded.reach, timedOut: isTimeout },
-      result: errorFor(errorOfFailure(forwarded, isTimeout)),
+      result: errorFor(errorOfFailure(forwarded, isTimeout), client.retry),
     };
   }
   const { status } = forwarded;
-  const restMs = obeyRest(route, lease.upstream, status, forwarded.headers);
+  const wishMs = isRetriedStatus(status) ? obeyWish(route, lease.upstream, status, forwarded.headers) : null;
   if ("body" in forwarded) return { kind: "open", answer: forwarded, attempt };
   if (status < 400) return { kind: "whole", answer: forwarded, attempt };
   attempt.end(outcomeOfStatus(status, forwarded.responseMs), status);
   return {
     kind: "ended",
     reason: `status_${status}`,
-    end: { status, retryAfterMs: restMs },
+    end: { status, wishMs },
     result: { kind: "whole", answer: forwarded, attempt: null },
   };
 }
@@ -123,16 +122,21 @@ function isNever(): boolean {
   return false;
 }
 
-/** An upstream that asks to be left alone is: the others take the load before it refuses the next one. */
-function obeyRest(route: Route, upstream: number, status: number, headers: HeaderList): number | null {
-  if (status !== 429 && status !== 503) return null;
-  const ms = retryAfterMs((name) => headerValue(headers, name), Date.now());
-  if (ms === null) return null;
-  const now = nowMs();
-  const cause = status === 429 ? "limited" : "unavailable";
-  route.events.rested(route.group.id, upstream, now + ms, now, cause);
-  route.balancer.rest(upstream, now + ms, now, cause);
-  return ms;
+/**
+ * An upstream that asks to be left alone is: the others take the load before it refuses the next one. Gives how
+ * long it wishes not to see this request again, null when it does not say.
+ */
+function obeyWish(route: Route, upstream: number, status: number, headers: HeaderList): number | null {
+  const header = (name: string) => headerValue(headers, name);
+  const wishMs = retryAfterMs(header, Date.now());
+  const restMs = REST_STATUSES.has(status) ? (wishMs ?? budgetResetMs(header, Date.now())) : null;
+  if (restMs !== null) {
+    const now = nowMs();
+    const cause = status === 429 ? "limited" : "unavailable";
+    route.events.rested(route.group.id, upstream, now + restMs, now, cause);
+    route.balancer.rest(upstream, now + restMs, now, cause);
+  }
+  return wishMs;
 }
 
 function debug({ id }: ProxyRequest, route: Route, lease: Lease, reason: string, step: NextStep): void {
@@ -146,18 +150,16 @@ function debug({ id }: ProxyRequest, route: Route, lease: Lease, reason: string,
   });
 }
 
-/** What is short on this machine may be there again in a moment. */
-function errorFor(code: ErrorCode): Attempted {
-  return { kind: "error", code, detail: code === "no_files_left" ? { retryAfterS: 1 } : {} };
-}
-
 function unavailable({ reason, retryAtMs }: Unavailable): Attempted {
   const detail = retryAtMs === null ? {} : { retryAfterS: (retryAtMs - nowMs()) / 1000 };
   return { kind: "error", code: reason === "limited" ? "upstream_limited" : "upstream_unavailable", detail };
 }
 
-/** Marks an error of ours where we retry, so that SDKs do not multiply that by theirs. Never touches a relayed answer. */
-function usedUp(result: Attempted, retry: RetryPlan | null): Attempted {
-  if (result.kind !== "error" || retry === null) return result;
-  return { ...result, detail: { ...result.detail, retriesUsedUp: true } };
+/**
+ * An error of ours, marked where we retry, so that SDKs do not multiply that by theirs. What is short on this machine
+ * may be there again in a moment.
+ */
+function errorFor(code: ErrorCode, retry: RetryPlan | null): Attempted {
+  const usedUp = retry === null ? {} : { retriesUsedUp: true };
+  return { kind: "error", code, detail: code === "no_files_left" ? { ...usedUp, retryAfterS: 1 } : usedUp };
 }

@@ -60,7 +60,7 @@ export class ProxyEvents implements BalancerEvents {
     log("warn", "upstream rests", {
       upstream: this.upstreams[upstream]!.name,
       group: this.groups[group]!.name,
-      reason: cause === "limited" ? "status 429 with a time to wait" : "status 503 with a time to wait",
+      reason: cause === "limited" ? "status 429 with a time to wait" : "overloaded, with a time to wait",
       for_s: Math.round(Math.min(untilMs - nowMs, REST_MS_MAX)) / 1000,
     });
   }

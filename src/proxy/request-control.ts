@@ -47,7 +47,8 @@ export class RequestControl {
   async wait(ms: number): Promise<void> {
     if (this.givenUp !== null) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      // A timer drops what is less than a millisecond, and so would be early.
+      const timer = setTimeout(resolve, Math.ceil(ms));
       this.onGivenUp = () => {
         clearTimeout(timer);
         resolve();

@@ -48,8 +48,8 @@ function fetchLimit(): number {
 }
 
 /**
- * Files for everything but clients and upstreams: pipes, listeners, the admin port, what `fetch` keeps, connections that
- * are being made for nobody any longer, and the event loop of each worker.
+ * Files for everything but clients and upstreams: pipes, listeners, the admin port, what `fetch` keeps, second
+ * connections that are tried beside a slow first one, and the event loop of each worker.
  */
 const FILES_RESERVED = 128;
 const FILES_PER_WORKER = 8;

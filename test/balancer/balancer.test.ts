@@ -164,6 +164,22 @@ describe("a rest", () => {
     expect(other.lease().upstream).toBe(2);
   });
 
+  test("does not cut off the last member that has not just failed this request", () => {
+    const members = [0, 1];
+    const bench = new Bench([false, false], { strategy: "failover", members });
+    bench.balancer.rest(1, 20_000, 0, "limited");
+    const trail = new Trail();
+    bench.lease(trail).release(FAILURE, 0);
+    expect(bench.lease(trail).upstream).toBe(1);
+    // The one that was tried asked to be left alone too: that is no failure.
+    const other = new Bench([false, false], { strategy: "failover", members });
+    other.balancer.rest(1, 20_000, 0, "limited");
+    const limited = new Trail();
+    other.lease(limited).release(LIMITED, 0);
+    other.balancer.rest(0, 5_000, 0, "limited");
+    expect(other.unavailable(limited)).toMatchObject({ reason: "limited", retryAtMs: 20_000 });
+  });
+
   test("leaves alone the last one that the request has tried already", () => {
     const bench = new Bench([true, true], { strategy: "failover", members: [0, 1] });
     bench.breakUpstream(0);
@@ -171,6 +187,43 @@ describe("a rest", () => {
     bench.lease(trail).release(LIMITED, 0);
     bench.balancer.rest(1, 20_000, 0, "limited");
     expect(bench.unavailable(trail)).toMatchObject({ reason: "broken", retryAtMs: 30_000 });
+  });
+});
+
+describe("the outlook after an attempt", () => {
+  const bench = (...breakers: readonly boolean[]) =>
+    new Bench(breakers, { strategy: "failover", members: breakers.map((_, upstream) => upstream) });
+  const outlook = (of: Bench, last: number, ...tried: readonly number[]) =>
+    of.balancer.outlook(0, Bench.trail(...tried), last, of.nowMs);
+
+  test("says whether there is a member that was not tried", () => {
+    const free = bench(false, false);
+    expect(outlook(free, 0, 0)).toEqual({ untried: true, last: 0, others: 0 });
+    expect(outlook(free, 0, 0, 1)).toEqual({ untried: false, last: 0, others: 0 });
+    expect(outlook(bench(false), 0, 0)).toEqual({ untried: false, last: 0, others: null });
+  });
+
+  test("says when the one tried last and the others are back from their rests", () => {
+    const resting = bench(false, false, false);
+    resting.nowMs = 1_000;
+    resting.balancer.rest(0, 4_000, 0, "limited");
+    resting.balancer.rest(1, 9_000, 0, "limited");
+    resting.balancer.rest(2, 6_000, 0, "unavailable");
+    expect(outlook(resting, 0, 0)).toEqual({ untried: false, last: 3_000, others: 5_000 });
+    expect(outlook(resting, 1, 0, 1)).toEqual({ untried: false, last: 8_000, others: 3_000 });
+  });
+
+  test("leaves out those whose breakers are open, and asks nothing of them", () => {
+    const broken = bench(true, true);
+    broken.breakUpstream(1);
+    const seen = broken.seen.length;
+    expect(outlook(broken, 0, 0)).toEqual({ untried: false, last: 0, others: null });
+    expect(outlook(broken, 1, 1)).toEqual({ untried: true, last: null, others: 0 });
+    // Nobody was turned down, as no request was to go there.
+    expect(broken.seen.length).toBe(seen);
+    broken.nowMs = 30_000;
+    expect(outlook(broken, 0, 0)).toEqual({ untried: true, last: 0, others: 0 });
+    expect(broken.status(1).breaker!.state).toBe("open");
   });
 });
 

@@ -9,6 +9,27 @@ const question = { model: "demo-1", messages: [{ role: "user", content: "Hello" 
 // With the default budget the retries of this many failures in a row would run out.
 const retry = { enabled: true, attempts: 3, initial: 100, budget: 1 };
 
+/** What an upstream answers, and whether it is then left alone. Each is asked in a group of its own. */
+const rests: [script: string, rests: boolean][] = [
+  ["status=429; retry-after=100", true],
+  ["status=429; header=retry-after-ms:5000", true],
+  ['status=429; retry-after="Fri, 01 Jan 2100 00:00:00 GMT"', true],
+  ['status=429; retry-after="Fri, 01 Jan 2010 00:00:00 GMT"', false],
+  ["status=429; retry-after=0", false],
+  ["status=429", false],
+  ["status=429; header=x-ratelimit-remaining-tokens:0; header=x-ratelimit-reset-tokens:6m0s", true],
+  ["status=429; header=x-ratelimit-remaining-tokens:1; header=x-ratelimit-reset-tokens:6m0s", false],
+  [
+    "status=429; retry-after=soon; header=x-ratelimit-remaining-tokens:0; header=x-ratelimit-reset-tokens:1m",
+    true,
+  ],
+  ["status=503; retry-after=100", true],
+  ["status=503", false],
+  ["status=529; retry-after=100", true],
+  ["status=500; retry-after=100", false],
+  ["status=400; retry-after=100", false],
+];
+
 let first: DemoUpstream;
 let second: DemoUpstream;
 let proxy: RunningProxy;
@@ -41,6 +62,21 @@ function start(transport: string): Promise<RunningProxy> {
             "broken-b": { url: second.url, breaker: { threshold: 0.5, cooldown: 40, min_requests: 1 } },
           },
         },
+        waiting: { upstreams: { "wait-a": first.url, "wait-b": second.url }, client: { retry } },
+        ...Object.fromEntries(
+          rests.map((_, i) => [
+            `rests-${i}`,
+            {
+              upstreams: { [`rests-${i}-a`]: first.url, [`rests-${i}-b`]: second.url },
+              strategy: "failover",
+            },
+          ]),
+        ),
+        "last-resort": {
+          upstreams: { "last-a": refused, "last-b": second.url },
+          strategy: "roundrobin",
+        },
+        saving: { upstreams: { saving: first.url }, client: { retry: { ...retry, budget: 0.2 } } },
         late: { upstreams: { late: first.url }, client: { retry, timeout: { request: 1 } } },
       },
       transport,
@@ -184,6 +220,44 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
       first: 0,
       second: 1,
     });
+  });
+
+  test("of two that ask for time the request waits for the one that is back first", async () => {
+    // Both are tried; the one that comes last asks for longer than anybody waits.
+    let asked = 0;
+    const busy = () => (++asked === 1 ? "status=429; retry-after=1" : "status=429; retry-after=100");
+    first.script = () => (asked < 2 ? busy() : null);
+    second.script = () => (asked < 2 ? busy() : null);
+    const { status, first: firstCount, second: secondCount } = await send("waiting", question);
+    expect({ status, count: firstCount + secondCount }).toEqual({ status: 200, count: 3 });
+  });
+
+  test.each(rests.map(([script, rests], i) => [script, rests, i] as const))(
+    "(%s) puts an upstream to rest: %p",
+    async (script, rests, i) => {
+      first.script = script;
+      await send(`rests-${i}`, question);
+      first.script = null;
+      const next = await send(`rests-${i}`, question);
+      expect([next.first, next.second]).toEqual(rests ? [0, 1] : [1, 0]);
+    },
+  );
+
+  test("one that rests is asked when the only other one cannot be reached", async () => {
+    second.script = "status=429; retry-after=60";
+    expect((await send("last-resort", question)).status).toBe(429);
+    second.script = null;
+    const { status, second: asked } = await send("last-resort", question);
+    expect({ status, asked }).toEqual({ status: 200, asked: 1 });
+  });
+
+  test("a retry that cannot be made takes nothing from the budget", async () => {
+    first.script = "status=429; retry-after=100";
+    for (let round = 0; round < 15; round++) expect((await send("saving", question)).first).toBe(1);
+    let asked = 0;
+    first.script = () => (++asked === 1 ? "status=500" : null);
+    const { status, first: count } = await send("saving", question);
+    expect({ status, count }).toEqual({ status: 200, count: 2 });
   });
 
   test("when every upstream rests after a 429 the answer is a 429 with the time of the first to come back", async () => {

@@ -14,7 +14,7 @@ const DIALS_MAX = 256;
  */
 const LATE_DIALS_MAX = 64;
 
-/** Where unused connections are counted, as a process may not have any number of files. */
+/** Where sockets are counted that no request stands for, as a process may not have any number of files. */
 export type SocketRoom = Pick<SocketBudget, "take" | "giveBack" | "watch" | "unwatch">;
 
 /** How the connections of one pool are kept. */
@@ -142,13 +142,21 @@ export class UpstreamPool implements DialEvents, RestingSockets {
 
   onLate(_: Dial, pending: boolean): void {
     this.dials--;
-    if (pending) this.lateDials++;
+    if (pending) {
+      this.lateDials++;
+      // The request that it was made for goes on without it.
+      this.options.sockets.take();
+    }
     this.dialForWaiting();
   }
 
   private discount(dial: Dial): void {
-    if (dial.isLate) this.lateDials--;
-    else this.dials--;
+    if (!dial.isLate) {
+      this.dials--;
+      return;
+    }
+    this.lateDials--;
+    this.options.sockets.giveBack();
   }
 
   /** Takes a place for one more unused connection, if there is one that nobody else needs. */

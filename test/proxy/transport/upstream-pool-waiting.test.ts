@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { Dial } from "../../../src/proxy/transport/dial.ts";
 import { onRequests } from "../../conformance/transports.ts";
 import { startBlackHole } from "../../support/black-hole.ts";
+import { ANY_SOCKETS } from "../../support/client-plan.ts";
 import { type Peer, startPeerServer } from "../../support/peer-server.ts";
 import { unusedPort } from "../../support/ports.ts";
 import { eventually } from "../../support/wait.ts";
@@ -76,7 +77,9 @@ describe("a call that waits for a connection", () => {
   test("does not dial on and on where nobody answers, and notices when somebody does", async () => {
     const hole = await startBlackHole();
     const { port } = new URL(hole.url);
-    const setup = new Setup(Number(port), { limitMs: 30 });
+    let taken = 0;
+    const sockets = { ...ANY_SOCKETS, take: () => -++taken, giveBack: () => void taken-- };
+    const setup = new Setup(Number(port), { limitMs: 30, sockets });
     for (let round = 0; round < 5; round++) {
       const asked = await Promise.all(Array.from({ length: 40 }, () => setup.ask()));
       expect(new Set(asked)).toEqual(new Set(["connect_timeout, not-connected"]));
@@ -86,6 +89,8 @@ describe("a call that waits for a connection", () => {
     const before = setup.dials;
     expect(before).toBeGreaterThan(80);
     expect(before).toBeLessThan(90);
+    // Each has a file that no request stands for.
+    expect(taken).toBeGreaterThanOrEqual(before - 1);
     using server = startPeerServer(
       onRequests((peer) => void peer.send(OK)),
       { hostname: "127.0.0.2", port: Number(port) },
@@ -94,7 +99,9 @@ describe("a call that waits for a connection", () => {
     await eventually("it is reached", async () => (await setup.ask()) === "ok");
     expect(server.peers.length).toBeGreaterThan(0);
     // As late ones come to nothing, many are made at a time again; no call bears that, as none waited for them.
+    const takenBefore = taken;
     for (let i = 0; i < 30; i++) setup.pool.onFailed({ isLate: true } as Dial, "connect");
+    expect(taken).toBe(takenBefore - 30);
     setup.holds = true;
     const dials = setup.dials;
     const calls = Array.from({ length: 4 }, () => setup.call());
