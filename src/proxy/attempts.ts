@@ -7,6 +7,7 @@ import { budgetResetMs, retryAfterMs } from "../llm/retry-after.ts";
 import { isDebugLogged, log } from "../observe/log.ts";
 import { nowMs } from "../shared/clock.ts";
 import type { Attempt } from "./attempt.ts";
+import { BegunBody } from "./begun-body.ts";
 import type { ErrorCode, ErrorDetail } from "./errors.ts";
 import { type OpenAnswer, receive, send, type WholeAnswer } from "./forward.ts";
 import { headerValue } from "./headers.ts";
@@ -14,6 +15,7 @@ import { errorOfFailure, outcomeOfFailure, outcomeOfStatus } from "./outcome.ts"
 import type { ProxyRequest } from "./request.ts";
 import { type AttemptEnd, isRetriedStatus, type NextStep, nextStep } from "./retry.ts";
 import type { Route } from "./route.ts";
+import type { TransportFailure } from "./transport/transport.ts";
 
 /** What the attempts came to. An attempt that is still open is ended by whoever sends its answer to the client. */
 export type Attempted =
@@ -89,9 +91,11 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
   observation.resume();
   const mayHold = client.retry === null ? isNever : isRetriedStatus;
   let forwarded = receive(request, client, sent, response, mayHold);
-  if (forwarded instanceof Promise) {
+  if (forwarded instanceof Promise || (client.retry !== null && "body" in forwarded)) {
     observation.pause();
     forwarded = await forwarded;
+    // As long as the client has nothing, another upstream can take over.
+    if (client.retry !== null && "body" in forwarded) forwarded = await begun(forwarded);
     observation.resume();
   }
   if ("failed" in forwarded) {
@@ -116,6 +120,11 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
     end: { status, wishMs },
     result: { kind: "whole", answer: forwarded, attempt: null },
   };
+}
+
+async function begun(answer: OpenAnswer): Promise<OpenAnswer | TransportFailure> {
+  const body = await BegunBody.of(answer.body);
+  return "failed" in body ? body : { ...answer, body };
 }
 
 function isNever(): boolean {

@@ -6,7 +6,7 @@ import { upstreamTarget } from "./target.ts";
 import { withCause } from "./transport/open-files.ts";
 import type {
   Call,
-  ResponseBody,
+  PumpedBody,
   Transport,
   TransportFailure,
   UpstreamResponse,
@@ -32,7 +32,7 @@ export interface OpenAnswer {
   readonly length: number | null;
   /** It is a stream of events or media: a long one is no late one. */
   readonly streamed: boolean;
-  readonly body: ResponseBody;
+  readonly body: PumpedBody;
   readonly call: Call;
   /** `performance.now()` when the request was sent. */
   readonly sentMs: number;

@@ -149,6 +149,9 @@ const table: [
   ["reset=20; length", false, 502, 200, true],
   ["status=520", false, 520, 520, false],
   ["error-in-stream", false, 200, 200, false],
+  // The head has reached the client where it is passed on at once; with retries it waits for the first byte.
+  ["reset=after-head", true, "cut", 200, true],
+  ["fin=after-head", true, "cut", 200, true],
   // Bytes have reached the client.
   ["reset=100000; body-bytes=200000; length", false, "cut", "cut", false],
   ["reset=mid-stream; tokens=6; interval=2", true, "cut", "cut", false],

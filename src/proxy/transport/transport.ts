@@ -38,18 +38,22 @@ export interface UpstreamResponse {
   readonly body: ResponseBody;
 }
 
-/** The body of a response, still encoded: either pumped, in the pieces in which it arrives, or read whole. */
-export interface ResponseBody {
-  /**
-   * Reads all of it, which may be at most `bytesMax` bytes. Gives no promise where all of it is there already:
-   * a small answer mostly comes in one piece with its head.
-   */
-  whole(bytesMax: number): Whole | Promise<Whole>;
+/** A body, still encoded, that is delivered in the pieces in which it arrives. */
+export interface PumpedBody {
   /** Starts the delivery to `sink`; called once. Delivery ends with exactly one `end` or `fail`. */
   pump(sink: BodySink): void;
   /** Holds the delivery back, and in time the upstream with it; one more piece may still come. */
   pause(): void;
   resume(): void;
+}
+
+/** The body of a response: either pumped or read whole. */
+export interface ResponseBody extends PumpedBody {
+  /**
+   * Reads all of it, which may be at most `bytesMax` bytes. Gives no promise where all of it is there already:
+   * a small answer mostly comes in one piece with its head.
+   */
+  whole(bytesMax: number): Whole | Promise<Whole>;
 }
 
 /**
