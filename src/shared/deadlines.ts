@@ -1,3 +1,6 @@
+/** A timer that fires so late says that the thread was held up. */
+const HELD_UP_MS = 10;
+
 /**
  * Deadlines by the thousand: one list per duration, in the order of expiry since all entries of a list wait
  * equally long, and at most one timer per list. Arming and cancelling are O(1) and allocate nothing, where a
@@ -7,6 +10,8 @@ export class DeadlineQueue {
   readonly durationMs: number;
   private readonly ends: Deadline;
   private timer: ReturnType<typeof setTimeout> | null = null;
+  /** The sockets have had their turn since a timer fired late. */
+  private gaveTurn = false;
 
   constructor(durationMs: number) {
     this.durationMs = durationMs;
@@ -32,6 +37,14 @@ export class DeadlineQueue {
   private expire(): void {
     // The timer that has just fired stays in place meanwhile: what is armed from within needs none of its own.
     const now = performance.now();
+    const next = this.ends.after;
+    // Timers go before sockets: when the thread was held up, what arrived in time has not been read yet.
+    if (!this.gaveTurn && next !== this.ends && now - next.expiresMs > HELD_UP_MS) {
+      this.gaveTurn = true;
+      this.schedule(1);
+      return;
+    }
+    this.gaveTurn = false;
     for (let first = this.ends.after; first !== this.ends; first = this.ends.after) {
       if (first.expiresMs > now) {
         this.schedule(Math.ceil(first.expiresMs - now));

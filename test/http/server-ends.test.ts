@@ -283,6 +283,20 @@ describe("a server that stops", () => {
     await stopped;
   });
 
+  test("answers a request that came before the end of the wait, however late it is read", async () => {
+    using server = serve((exchange) => void echo(exchange));
+    const resting = await RawClient.send(server.port, request("GET /first"));
+    await resting.untilAnswers(1);
+    const stopped = server.stop();
+    resting.write(request("GET /second"));
+    // The thread is held up for longer than connections may rest: when it goes on, request and time limit are both due.
+    const endMs = performance.now() + 1500;
+    while (performance.now() < endMs);
+    await resting.untilEnd();
+    expect(resting.answers().at(-1)).toMatchObject({ body: "GET /second ", complete: true });
+    await stopped;
+  });
+
   test("settles at once when nobody is there", async () => {
     using server = serve(echo);
     await server.stop();
