@@ -1,5 +1,5 @@
-import { nowMs } from "../shared/clock.ts";
 import type { Generation } from "../proxy/generation.ts";
+import { nowMs } from "../shared/clock.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** Answer of a worker to a generation that it is to serve by; `null`: it has ended, or did not answer in time. */
