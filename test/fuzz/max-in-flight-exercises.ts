@@ -10,7 +10,10 @@ import { meet, must } from "./exercise.ts";
 import type { Exercise } from "./exercise.ts";
 
 export const BOUNDS = [3, 1, 4];
-export const STEPS = 40_000;
+/** Each thread goes on until it has had so many of both: how soon, is a matter of who runs while others hold leases. */
+const ENOUGH = { leases: 8_000, refusals: 200 };
+/** Far more than it takes, even where those who hold all leases are kept from running for long. */
+const STEPS_MAX = 20_000_000;
 const STRATEGIES: readonly Strategy[] = [
   "roundrobin",
   "weighted_roundrobin",
@@ -33,7 +36,7 @@ export const BYTES = memoryBytes(CAPACITY) + 64;
 export const memoryOf = (buffer: SharedArrayBuffer) => new BalancerMemory(new Region(buffer), CAPACITY);
 
 /** Takes leases and gives them back, counting in memory of its own how many are out for each upstream. */
-export function fill(exercise: Exercise): { leases: number; refusals: number } {
+export function fill(exercise: Exercise): void {
   const memory = memoryOf(exercise.buffer);
   const out = new Int32Array(exercise.buffer, memoryBytes(CAPACITY), BOUNDS.length);
   const balancer = new Balancer(memory, PLAN, exercise.thread);
@@ -47,7 +50,8 @@ export function fill(exercise: Exercise): { leases: number; refusals: number } {
     lease.release({ kind: "success", responseMs: 1 + random() }, 0);
   };
   meet(exercise);
-  for (let step = 0; step < STEPS; step++) {
+  for (let step = 0; leases < ENOUGH.leases || refusals < ENOUGH.refusals; step++) {
+    must(step < STEPS_MAX, `only ${leases} leases and ${refusals} refusals in ${step} steps`);
     if (random() < 0.5) {
       release();
       continue;
@@ -63,5 +67,4 @@ export function fill(exercise: Exercise): { leases: number; refusals: number } {
     must(before < BOUNDS[lease.upstream]!, `upstream ${lease.upstream} has ${before + 1} in flight`);
   }
   while (held.length > 0) release();
-  return { leases, refusals };
 }
