@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
-import { ClientConnection, requestBytes } from "../support/client-connection.ts";
+import { ask as askBytes, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf, TRANSPORTS } from "../support/config.ts";
 import { parsePrometheusText, sumOf } from "../support/prometheus-text.ts";
 import { type RunningProxy, startProxy } from "../support/proxy.ts";
@@ -39,6 +39,7 @@ describe.each(TRANSPORTS)("an attempt, over %s", (transport) => {
     const families = parsePrometheusText(await (await fetch(`${proxy.adminUrl}/metrics`)).text());
     const of = (name: string, labels: Record<string, string> = {}) => sumOf(families, name, labels);
     return {
+      requests: of("llmproxy_http_request_duration_seconds_count"),
       attempts: of("llmproxy_upstream_duration_seconds_count"),
       success: of("llmproxy_circuitbreaker_calls_total", { result: "success" }),
       failure: of("llmproxy_circuitbreaker_calls_total", { result: "failure" }),
@@ -52,8 +53,12 @@ describe.each(TRANSPORTS)("an attempt, over %s", (transport) => {
   async function changeBy(request: () => Promise<void>) {
     const before = await counts();
     await request();
-    await eventually("the attempt has ended", async () => (await counts()).attempts === before.attempts + 1);
+    await eventually("the request is over", async () => (await counts()).requests === before.requests + 1);
+    // What is counted together is written one after the other, and may be read in between. Once the worker, which has
+    // one thread, has answered something else, all of it is there.
+    expect(await askBytes(proxy.port(), "/", { method: "TRACE" })).toMatchObject({ status: 405 });
     const after = await counts();
+    expect(after).toMatchObject({ requests: before.requests + 1, attempts: before.attempts + 1 });
     return {
       success: after.success - before.success,
       failure: after.failure - before.failure,
