@@ -1,6 +1,7 @@
 import type { HeaderOperation, UpstreamPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { FieldNames, lowerName } from "../http/field-names.ts";
+import { trimOws } from "../http/syntax.ts";
 
 /** Fields that concern one connection only (RFC 9110 7.6.1), and those that frame a message. */
 const HOP_BY_HOP = new FieldNames([
@@ -91,7 +92,7 @@ function connectionOptions(headers: HeaderList): ReadonlySet<string> {
     const value = headers[i + 1]!;
     if (value === "keep-alive" || value === "close") continue;
     options ??= new Set();
-    for (const option of value.split(",")) options.add(option.trim().toLowerCase());
+    for (const option of value.split(",")) options.add(trimOws(option).toLowerCase());
   }
   return options ?? NO_OPTIONS;
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
 import { joinPath, upstreamTarget } from "../../src/proxy/target.ts";
-import { Random } from "../support/random.ts";
 import { upstreamPlan } from "./plans.ts";
 
 describe("joining an upstream's base path and a request's path", () => {
@@ -58,59 +57,4 @@ describe("the target for an upstream", () => {
   test.each(cases)("of base %p with query %p, for %p, is %p", (basePath, baseQuery, target, expected) => {
     expect(upstreamTarget(upstreamPlan({ basePath, baseQuery }), target)).toBe(expected);
   });
-
-  const SEGMENTS = [
-    "v1",
-    "v1",
-    "api",
-    "a",
-    "b",
-    "",
-    "%2f",
-    "%2e%2e",
-    "...",
-    "v1beta",
-    "@x",
-    ":80",
-    "x;y",
-    "~",
-  ];
-
-  test("begins with the base path, and what follows is the rest of what was sent, for any of them", async () => {
-    const random = new Random();
-    await random.run(async () => {
-      const pick = () => SEGMENTS[random.below(SEGMENTS.length)]!;
-      const path = (segments: number) => Array.from({ length: segments }, () => `/${pick()}`).join("");
-      for (let round = 0; round < 100_000; round++) {
-        // As the configuration has it: without a slash at the end.
-        const basePath = path(random.below(4)).replace(/\/+$/, "");
-        const requestPath = random.below(2) === 0 ? `/${pick()}` : path(1 + random.below(5));
-        const query = ["", "?", "?a=b", "?/v1?%0d%0a"][random.below(4)]!;
-        const baseQuery = random.below(3) === 0 ? "k=v" : "";
-        const target = upstreamTarget(upstreamPlan({ basePath, baseQuery }), requestPath + query);
-        const at = target.indexOf("?");
-        const [joined, joinedQuery] = at < 0 ? [target, null] : [target.slice(0, at), target.slice(at + 1)];
-        expectSame(joined, slowJoin(basePath, requestPath), `${basePath} + ${requestPath}`);
-        const given = query === "" ? null : query.slice(1);
-        const wanted =
-          baseQuery === "" ? given : given === null || given === "" ? baseQuery : `${baseQuery}&${given}`;
-        expectSame(joinedQuery, wanted, `${baseQuery} + ${query}`);
-      }
-    });
-  }, 60_000);
 });
-
-/** The rule as it is told: the longest run of leading segments that the base ends in is not repeated. */
-function slowJoin(basePath: string, requestPath: string): string {
-  const base = basePath.split("/").slice(1);
-  const segments = requestPath.split("/").slice(1);
-  for (let length = Math.min(base.length, segments.length); length > 0; length--) {
-    const repeated = base.slice(base.length - length).every((segment, at) => segment === segments[at]);
-    if (repeated) return ["", ...base, ...segments.slice(length)].join("/");
-  }
-  return ["", ...base, ...segments].join("/");
-}
-
-function expectSame(got: string | null, wanted: string | null, what: string): void {
-  if (got !== wanted) throw new Error(`${what}: got ${got}, expected ${wanted}`);
-}

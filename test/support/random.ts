@@ -1,25 +1,33 @@
+/** What `FUZZ_SEED` of the environment says, or another number each time. */
+export function seedOfRun(): number {
+  const given = Number(process.env["FUZZ_SEED"]);
+  return given > 0 ? given : 1 + Math.floor(Math.random() * 0x7fff_fffe);
+}
+
 /**
- * Numbers and bytes from a seed (xorshift32 of Marsaglia), so that what failed once can be run again: with the
- * variable `TEST_SEED` of the environment.
+ * Numbers and bytes from a seed (mulberry32), so that what failed once can be run again: with the variable
+ * `FUZZ_SEED` of the environment.
  */
 export class Random {
   readonly seed: number;
   private state: number;
 
-  constructor() {
-    const given = Number(process.env["TEST_SEED"]);
-    this.seed = given > 0 ? given : 1 + Math.floor(Math.random() * 0x7fff_fffe);
-    this.state = this.seed;
+  constructor(seed = seedOfRun()) {
+    this.seed = seed;
+    this.state = seed >>> 0;
   }
 
   /** An integer from 0 to below `limit`. */
   below(limit: number): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x;
-    return (x >>> 0) % limit;
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+  }
+
+  /** One of the list. */
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
   }
 
   bytes(length: number): Buffer {
@@ -33,7 +41,7 @@ export class Random {
     try {
       await test();
     } catch (error) {
-      throw new Error(`failed with TEST_SEED=${this.seed}`, { cause: error });
+      throw new Error(`failed with FUZZ_SEED=${this.seed}`, { cause: error });
     }
   }
 }
