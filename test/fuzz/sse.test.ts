@@ -4,20 +4,10 @@ import { ResponseReader } from "../../src/llm/response-reader.ts";
 import { SseReader } from "../../src/llm/sse.ts";
 import { GOLDEN, learnt } from "../fixtures/streams/golden.ts";
 import { readEvents, referenceEvents } from "../llm/sse-reference.ts";
+import { MANY_CASES_TIMEOUT_MS, tryManyCases } from "../support/many-cases.ts";
+import type { Random } from "../support/random.ts";
 
-const SEED = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
 const encoder = new TextEncoder();
-
-/** Mulberry32: numbers from 0 up to, not including, 1; the same for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const PIECES = [
   "data",
@@ -47,113 +37,116 @@ const PIECES = [
   "data: y\n\n",
 ].map((piece) => encoder.encode(piece));
 
-class Fuzz {
-  readonly random: () => number;
-
-  constructor(seed: number) {
-    this.random = randomOf(seed);
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.random() * limit);
-  }
-
-  /** A stream of pieces, some of them damaged. */
-  stream(piecesMax: number): Uint8Array {
-    const parts = Array.from({ length: 1 + this.below(piecesMax) }, () => PIECES[this.below(PIECES.length)]!);
-    const bytes = Buffer.concat(parts);
-    if (this.random() < 0.3) bytes[this.below(bytes.length)] = this.below(256);
-    return bytes;
-  }
-
-  /** A text with bytes changed, removed, doubled or moved. */
-  mutate(bytes: Uint8Array): Uint8Array {
-    let mutant = Buffer.from(bytes);
-    for (let count = this.below(4); count > 0; count--) {
-      const from = this.below(mutant.length);
-      const to = from + this.below(Math.min(60, mutant.length - from));
-      const kind = this.below(4);
-      if (kind === 0) mutant[from] = this.below(256);
-      else if (kind === 1) mutant = Buffer.concat([mutant.subarray(0, from), mutant.subarray(to)]);
-      else if (kind === 2) mutant = Buffer.concat([mutant.subarray(0, to), mutant.subarray(from)]);
-      else
-        mutant = Buffer.concat([
-          mutant.subarray(0, from),
-          PIECES[this.below(PIECES.length)]!,
-          mutant.subarray(from),
-        ]);
-      if (mutant.length === 0) return mutant;
-    }
-    return mutant;
-  }
-
-  /** The bytes in chunks of random sizes, empty ones among them. */
-  chunks(bytes: Uint8Array, sizeMax: number): Uint8Array[] {
-    const chunks = [];
-    for (let at = 0; at < bytes.length;) {
-      const size = this.below(sizeMax + 1);
-      chunks.push(bytes.subarray(at, at + size));
-      at += size;
-    }
-    return chunks;
-  }
+/** A stream of pieces, some of them damaged. */
+function streamOf(random: Random, piecesMax: number): Uint8Array {
+  const bytes = Buffer.concat(Array.from({ length: 1 + random.below(piecesMax) }, () => random.pick(PIECES)));
+  if (random.below(3) === 0) bytes[random.below(bytes.length)] = random.below(256);
+  return bytes;
 }
 
-describe(`streams made of rubbish (FUZZ_SEED=${SEED})`, () => {
-  test("the reader gives the events that a plain parser gives", () => {
-    const fuzz = new Fuzz(SEED);
-    for (let round = 0; round < 200_000; round++) {
-      const bytes = fuzz.stream(12);
-      const eventBytesMax = round % 4 === 0 ? 1 + fuzz.below(60) : 1_000_000;
-      const chunks = fuzz.chunks(bytes, 1 + fuzz.below(round % 2 === 0 ? 6 : 80));
-      const found = readEvents(chunks, eventBytesMax);
-      const wanted = referenceEvents(bytes, eventBytesMax);
-      // Bun.deepEquals is quick; expect explains.
-      if (Bun.deepEquals(found, wanted)) continue;
-      const context = {
-        seed: SEED,
-        round,
-        text: bytes.toString(),
-        cuts: chunks.map((chunk) => chunk.length),
-      };
-      expect({ ...context, events: found }).toEqual({ ...context, events: wanted });
+/** A text with bytes changed, removed, doubled or moved. */
+function mutated(random: Random, bytes: Uint8Array): Uint8Array {
+  let mutant = Buffer.from(bytes);
+  for (let count = random.below(4); count > 0 && mutant.length > 0; count--) {
+    const from = random.below(mutant.length);
+    const to = from + random.below(Math.min(60, mutant.length - from));
+    const front = mutant.subarray(0, from);
+    switch (random.below(4)) {
+      case 0:
+        mutant[from] = random.below(256);
+        break;
+      case 1:
+        mutant = Buffer.concat([front, mutant.subarray(to)]);
+        break;
+      case 2:
+        mutant = Buffer.concat([mutant.subarray(0, to), mutant.subarray(from)]);
+        break;
+      default:
+        mutant = Buffer.concat([front, random.pick(PIECES), mutant.subarray(from)]);
     }
-  }, 30_000);
+  }
+  return mutant;
+}
 
-  test("events beyond the tail that is kept read the same", () => {
-    const fuzz = new Fuzz(SEED + 1);
-    for (let round = 0; round < 150; round++) {
-      const parts = Array.from({ length: 4 }, () => [
-        fuzz.stream(6),
-        encoder.encode(`data: ${"long ".repeat(fuzz.below(12_000))}`),
-        fuzz.stream(6),
-      ]);
-      const bytes = Buffer.concat(parts.flat());
-      const eventBytesMax = 1 + fuzz.below(50_000);
-      const chunks = fuzz.chunks(bytes, 1 + fuzz.below(40_000));
-      const isSame = Bun.deepEquals(readEvents(chunks, eventBytesMax), referenceEvents(bytes, eventBytesMax));
-      expect({ seed: SEED, round, isSame }).toEqual({ seed: SEED, round, isSame: true });
-    }
-  }, 30_000);
+/** The bytes in chunks of random sizes, empty ones among them. */
+function chunksOf(random: Random, bytes: Uint8Array, sizeMax: number): Uint8Array[] {
+  const chunks = [];
+  for (let at = 0; at < bytes.length;) {
+    const size = random.below(sizeMax + 1);
+    chunks.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return chunks;
+}
 
-  test("a response says the same however it is cut, and never throws", () => {
-    const fuzz = new Fuzz(SEED + 2);
-    const texts = GOLDEN.map((golden) => encoder.encode(golden.text));
-    for (let round = 0; round < 10_000; round++) {
-      const golden = GOLDEN[round % GOLDEN.length]!;
-      const bytes = fuzz.mutate(texts[round % GOLDEN.length]!);
-      const read = (chunks: readonly Uint8Array[]): unknown => {
-        const { dialect, contentType } = golden;
-        const reader = new ResponseReader({ dialect, status: 200, contentType });
-        for (const chunk of chunks) reader.feed(chunk);
-        return { ...learnt(reader.facts, reader.end(round % 3 !== 0)), failures: reader.facts.parseFailures };
-      };
-      const cut = read(fuzz.chunks(bytes, 1 + fuzz.below(400)));
-      const whole = read([bytes]);
-      if (Bun.deepEquals(cut, whole)) continue;
-      expect({ seed: SEED, round, cut }).toEqual({ seed: SEED, round, cut: whole });
-    }
-  }, 30_000);
+function compare(bytes: Uint8Array, chunks: readonly Uint8Array[], eventBytesMax: number): void {
+  const found = readEvents(chunks, eventBytesMax);
+  const wanted = referenceEvents(bytes, eventBytesMax);
+  if (Bun.deepEquals(found, wanted)) return;
+  const given = {
+    text: Buffer.from(bytes).toString("latin1"),
+    cuts: chunks.map((chunk) => chunk.length),
+    eventBytesMax,
+  };
+  throw new Error(`${JSON.stringify(given)} gave ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+}
+
+describe("streams made of rubbish", () => {
+  test(
+    "the reader gives the events that a plain parser gives, however they are cut",
+    () => {
+      tryManyCases("streams of events", (random) => {
+        const bytes = streamOf(random, 12);
+        const eventBytesMax = random.below(4) === 0 ? 1 + random.below(60) : 1_000_000;
+        compare(bytes, chunksOf(random, bytes, 1 + random.below(random.pick([6, 80]))), eventBytesMax);
+      });
+    },
+    MANY_CASES_TIMEOUT_MS,
+  );
+
+  test(
+    "events beyond the tail that is kept read the same",
+    () => {
+      const cost = 1_000;
+      tryManyCases(
+        "long events",
+        (random) => {
+          const parts = Array.from({ length: 4 }, () => [
+            streamOf(random, 6),
+            encoder.encode(`data: ${"long ".repeat(random.below(12_000))}`),
+            streamOf(random, 6),
+          ]);
+          const bytes = Buffer.concat(parts.flat());
+          compare(bytes, chunksOf(random, bytes, 1 + random.below(40_000)), 1 + random.below(50_000));
+        },
+        cost,
+      );
+    },
+    MANY_CASES_TIMEOUT_MS,
+  );
+
+  test(
+    "a response says the same however it is cut, and never throws",
+    () => {
+      const texts = GOLDEN.map((golden) => encoder.encode(golden.text));
+      tryManyCases("golden streams", (random) => {
+        const which = random.below(GOLDEN.length);
+        const { dialect, contentType } = GOLDEN[which]!;
+        const bytes = mutated(random, texts[which]!);
+        const isWhole = random.below(3) > 0;
+        const read = (chunks: readonly Uint8Array[]): unknown => {
+          const reader = new ResponseReader({ dialect, status: 200, contentType });
+          for (const chunk of chunks) reader.feed(chunk);
+          return { ...learnt(reader.facts, reader.end(isWhole)), failures: reader.facts.parseFailures };
+        };
+        const cut = read(chunksOf(random, bytes, 1 + random.below(400)));
+        const whole = read([bytes]);
+        if (Bun.deepEquals(cut, whole)) return;
+        throw new Error(`${JSON.stringify({ which, cut, whole })}: ${Buffer.from(bytes).toString("latin1")}`);
+      });
+    },
+    MANY_CASES_TIMEOUT_MS,
+  );
 
   test("a stream without an end keeps its memory within bounds", () => {
     for (const piece of ["x", "data: x\n", ": x\n", "data: x\r\n\r\n:\n"]) {
