@@ -104,6 +104,7 @@ export class Breaker {
     const { windowMs, minRequests, threshold } = this.#plan;
     if (breakers.read(this.#upstream) !== word) return;
     breakerCalls.add(this.#upstream, nowMs, windowMs, 1, verdict === "failure" ? 1 : 0);
+    if (!breakerCalls.mayHaveFailures(this.#upstream)) return;
     const { calls, failures } = breakerCalls.sum(this.#upstream, nowMs, windowMs);
     // The quotient, as threshold x calls can round to just above the failures.
     if (calls >= minRequests && failures / calls >= threshold) this.#open(word, nowMs);
