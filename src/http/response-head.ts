@@ -1,6 +1,7 @@
 import { assert } from "../shared/assert.ts";
+import { decimal } from "./decimal.ts";
 import type { HeaderList } from "./exchange.ts";
-import { isLines, isToken } from "./syntax.ts";
+import { areFieldLines } from "./syntax.ts";
 
 /** Reason phrases of the statuses that LLM APIs and we ourselves use; an empty phrase is legal (RFC 9112 4). */
 const REASONS: Readonly<Record<number, string>> = {
@@ -42,8 +43,8 @@ export type Framing = "none" | "chunked" | "until-close" | number;
 
 /**
  * Writes a response head, a byte string. `headers` are written as they stand, so they hold no framing field;
- * that one is made from `framing`: a number is the Content-Length. Throws on a line break in a field: such a
- * field would begin a response of its own.
+ * that one is made from `framing`: a number is the Content-Length. Throws where a name or value is none, as with a line
+ * break in it: such a field would begin a response of its own.
  */
 export function responseHead(
   status: number,
@@ -51,14 +52,12 @@ export function responseHead(
   framing: Framing,
   keepAlive: boolean,
 ): string {
-  let head = `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i]!;
-    assert(isToken(name), "a header to a client has no valid name");
-    head += `${name}: ${headers[i + 1]!}\r\n`;
-  }
-  assert(isLines(head, 1 + headers.length / 2), "a header to a client holds a line break");
-  if (typeof framing === "number") head += `Content-Length: ${framing}\r\n`;
+  let head = `HTTP/1.1 ${decimal(status)} ${REASONS[status] ?? ""}\r\n`;
+  const at = head.length;
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`;
+  if (typeof framing === "number") head += `Content-Length: ${decimal(framing)}\r\n`;
   else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
-  return keepAlive ? `${head}\r\n` : `${head}Connection: close\r\n\r\n`;
+  head += keepAlive ? "\r\n" : "Connection: close\r\n\r\n";
+  assert(areFieldLines(head, at, headers), "a header to a client has no valid name or value");
+  return head;
 }

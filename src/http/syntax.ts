@@ -17,10 +17,8 @@ function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }
 
-const SPACE = 0x20;
-const BYTE_MAX = 0xff;
-const CR = 0x0d;
-const LF = 0x0a;
+const COLON_BLANK = ": ";
+const CRLF = "\r\n";
 const TOKEN_CODE = 1;
 const TEXT_CODE = 2;
 /** For each byte: may it stand in a token, in a field's text? A table, as this is asked for every byte that comes in. */
@@ -42,20 +40,18 @@ export function isToken(text: string): boolean {
 }
 
 /**
- * Whether a text is so many lines, each with its CRLF, without a CR, LF or NUL anywhere else, and made of bytes. Of a head
- * that was put together this tells in one go that no part of it ends a line or begins another one.
+ * Whether the field lines (RFC 9112 5) that were written into a head, the first at `at`, are just those of `headers`: no name or
+ * value holds a line break, another character that it may not hold, or one that is no byte and would be cut to one.
  */
-export function isLines(text: string, count: number): boolean {
-  let ends = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code >= SPACE && code <= BYTE_MAX) continue;
-    if (code === CR && text.charCodeAt(at + 1) === LF) {
-      ends++;
-      at++;
-    } else if (code === CR || code === LF || code === 0 || code > BYTE_MAX) return false;
+export function areFieldLines(head: string, at: number, headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const colon = at + headers[i]!.length;
+    const lineEnd = colon + COLON_BLANK.length + headers[i + 1]!.length;
+    if (colon === at || endOfToken(head, at) !== colon) return false;
+    if (endOfText(head, colon) !== lineEnd) return false;
+    at = lineEnd + CRLF.length;
   }
-  return ends === count && (count === 0 ? text === "" : text.endsWith("\r\n"));
+  return true;
 }
 
 /** Where the field text that begins at `at` ends: at the first control character, mostly the CR of its line. */
