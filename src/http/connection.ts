@@ -5,6 +5,7 @@ import { BodyShare } from "./body-share.ts";
 import type { ConnectionHost } from "./connection-host.ts";
 import { cut } from "./cut.ts";
 import type { BodyFailure } from "./exchange.ts";
+import type { Retirable } from "./idle-connections.ts";
 import { NO_BODY, RequestBody } from "./request-body.ts";
 import { endOfHead, NO_REQUEST, parseRequestHead, type RequestHead, startOfHead } from "./request-head.ts";
 import { ServerExchange } from "./server-exchange.ts";
@@ -20,12 +21,14 @@ const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
  * `idle` (nothing arrived) -> `head` -> `answering` (the exchange is out) -> `flushing` (the client has not taken all of
  * it) -> `idle` or `lingering` (our side is closed, the rest of the client's bytes is thrown away) -> `closed`.
  */
-export class Connection {
+export class Connection implements Retirable {
   readonly socket: Socket<Connection>;
   readonly remoteAddress: string;
   /** Decided when an answer begins, acted on when it ends. */
   keepAfterAnswer = false;
   readonly writer: SocketWriter;
+  idleBefore: Retirable | null = null;
+  idleAfter: Retirable | null = null;
   private readonly host: ConnectionHost;
   private state: "idle" | "head" | "answering" | "flushing" | "lingering" | "closed" = "idle";
   /** Bytes not yet read as a head or body. */

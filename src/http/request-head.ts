@@ -186,7 +186,7 @@ function framed({ method, target, http11 }: RequestLine, headers: HeaderList): R
         expect = value.toLowerCase();
         break;
       case CONNECTION:
-        connection += `,${value.toLowerCase()}`;
+        if (value !== "keep-alive") connection += `,${value.toLowerCase()}`;
         break;
     }
   }

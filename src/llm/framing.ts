@@ -10,11 +10,20 @@ const MARKS: ReadonlySet<number> = new Set([0xef, 0xbb, 0xbf]);
 /** First letters of `data`, `event`, `error`, `id` and `retry`. No JSON text begins with them. */
 const FIELD_LETTERS: ReadonlySet<number> = new Set([100, 101, 105, 114]);
 
+/** The Content-Type that was asked for last, and what it came to: clients and servers mostly send the same. */
+let lastType = "";
+let lastMediaType = "";
+
 /** Gives the media type of a Content-Type without parameters, in lower case; "" when there is none. */
 export function mediaTypeOf(contentType: string | null): string {
   if (contentType === null) return "";
-  const semicolon = contentType.indexOf(";");
-  return (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
+  if (contentType !== lastType) {
+    const semicolon = contentType.indexOf(";");
+    const text = semicolon < 0 ? contentType : contentType.slice(0, semicolon);
+    lastType = contentType;
+    lastMediaType = text.trim().toLowerCase();
+  }
+  return lastMediaType;
 }
 
 /** Whether a media type is that of a stream, whose first bytes matter as soon as they arrive. */

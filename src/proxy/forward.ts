@@ -1,5 +1,6 @@
 import type { ClientPlan, UpstreamPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
+import { mediaTypeOf } from "../llm/framing.ts";
 import { headerValue, upstreamHeaders } from "./headers.ts";
 import type { ProxyRequest } from "./request.ts";
 import { upstreamTarget } from "./target.ts";
@@ -130,8 +131,7 @@ function announcedLength(headers: HeaderList): number | null {
 function isStreamed(headers: HeaderList): boolean {
   const type = headerValue(headers, "content-type");
   if (type === null) return false;
-  const semicolon = type.indexOf(";");
-  const media = (semicolon < 0 ? type : type.slice(0, semicolon)).trim().toLowerCase();
+  const media = mediaTypeOf(type);
   return !(
     media === "application/json" ||
     media.endsWith("+json") ||

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { IdleConnections } from "../../src/http/idle-connections.ts";
+import { IdleConnections, type Retirable } from "../../src/http/idle-connections.ts";
 import { ConnectionGate } from "../../src/limits/connection-gate.ts";
 import { RequestGate } from "../../src/limits/request-gate.ts";
 import { SocketBudget } from "../../src/limits/socket-budget.ts";
@@ -8,6 +8,10 @@ import { LimitsMemory } from "../../src/memory/limits-memory.ts";
 import { inFreshMemory } from "../memory/setup.ts";
 
 const NONE = new IdleConnections();
+
+function retirable(retire: () => void): Retirable {
+  return { idleBefore: null, idleAfter: null, retire };
+}
 
 /** Two workers and two forwards with these limits. */
 function setUp(connectionsMax: number, requestsMax: number | null = null) {
@@ -24,12 +28,12 @@ function setUp(connectionsMax: number, requestsMax: number | null = null) {
     const idle = new IdleConnections((changed) => doors[worker]![forward]!.waiting(changed));
     for (const name of names) {
       doors[worker]![forward]!.enter(idle);
-      idle.add({
-        retire() {
+      idle.add(
+        retirable(() => {
           closed.push(name);
           doors[worker]![forward]!.leave();
-        },
-      });
+        }),
+      );
     }
     return idle;
   };
@@ -78,7 +82,7 @@ describe("connections", () => {
     expect([closed.join(""), memory.connections.read(0)]).toEqual(["", 6]);
     // None of those that were let in is closed, though one of them still waits.
     const fresh = new IdleConnections((changed) => other.waiting(changed));
-    const newcomer = { retire: () => closed.push("fresh") };
+    const newcomer = retirable(() => closed.push("fresh"));
     fresh.add(newcomer);
     other.closeAsked();
     one.closeAsked();
