@@ -64,8 +64,11 @@ const END_OF_HEAD = Buffer.from("\r\n\r\n", "latin1");
 const HOST_TEXT = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+;=%-]+)(?::\d{1,5})?$/;
 const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e]*$/;
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)(.*)$/i;
-/** `.` and `..` as a whole segment, also with escaped dots. */
-const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
+/**
+ * `.` and `..` as a whole segment, as anybody may read it: also with escaped dots, between slashes that become
+ * such only when an upstream unescapes them first, or behind parameters (`..;x`) that it strips.
+ */
+const DOT_SEGMENT = /(?:\/|%2f|%5c)(?:\.|%2e){1,2}(?:\/|%2f|%5c|;|$)/i;
 
 function bad(message: string): HeadError {
   return { status: 400, message };
@@ -146,7 +149,7 @@ function originForm(rawTarget: string): string | HeadError {
   const query = target.indexOf("?");
   const path = query < 0 ? target : target.slice(0, query);
   // They would climb out of the upstream's base path, which may be what separates one tenant from another.
-  if ((path.includes("/.") || path.includes("/%")) && DOT_SEGMENT.test(path))
+  if ((path.includes("/.") || path.includes("%")) && DOT_SEGMENT.test(path))
     return bad("The path holds a dot segment.");
   return target;
 }

@@ -73,6 +73,9 @@ function referenceTarget(raw: string): string | null {
   }
   if (!/^\/[\x21-\x7e]*$/.test(target) || /[#\\]/.test(target) || target.startsWith("//")) return null;
   const [path] = target.split("?");
-  const segments = path!.split("/").map((segment) => segment.replace(/%2e/gi, "."));
+  // As an upstream sees them that unescapes before it splits, and strips parameters.
+  const segments = path!
+    .split(/\/|%2f|%5c/i)
+    .map((segment) => segment.replace(/%2e/gi, ".").replace(/;.*/, ""));
   return segments.includes(".") || segments.includes("..") ? null : target;
 }

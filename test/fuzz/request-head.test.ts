@@ -15,7 +15,7 @@ import { referenceHead } from "./request-head-reference.ts";
 
 const METHODS = ["GET", "POST", "get", "DELETE", "CONNECT", "P\0ST", "G ET", "TRACE", ""];
 const TARGETS = [
-  ..."/ /v1/models /v1/chat?x=1 //evil.test/v1 /../x /a/%2e%2e/b /a/.%2e;/b http://evil.test/v1 * evil.test:443 @evil.test".split(
+  ..."/ /v1/models /v1/chat?x=1 //evil.test/v1 /../x /a/%2e%2e/b /a/.%2e;/b /a/..%2fb http://evil.test/v1 * evil.test:443 @evil.test".split(
     " ",
   ),
   "/\\evil.test",
@@ -73,6 +73,8 @@ const NOISE = [
   "/",
   "..",
   "%2e",
+  "%2F",
+  ";",
   "#",
   "?",
   "@",

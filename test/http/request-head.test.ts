@@ -76,6 +76,9 @@ describe("a target", () => {
     "/a/..b",
     "/..a/b",
     "/a/%2e%2e%2e",
+    "/a%2F..b/c..%2Fd",
+    "/a/b..;c",
+    "/a?..%2f",
     "/a?/../..",
   ];
   test.each(kept)("%s is kept as sent", (target) => {
@@ -101,6 +104,12 @@ describe("a target", () => {
     "/a/%2e%2e/b",
     "/a/.%2E",
     "/a/%2E./b?c",
+    "/a/..%2fb",
+    "/a%2F%2e%2E%2fb",
+    "/a%5c..",
+    "/a/..%5Cb",
+    "/a/..;/b",
+    "/a/.;x=1?c",
     "file:///etc/passwd",
     "ftp://llm.test/",
     "http:/llm.test/",
