@@ -10,7 +10,8 @@ export class Trail {
 
   /** Notes that the request goes to this upstream now. */
   try(upstream: number): void {
-    (this.#tried ??= []).push(upstream);
+    if (this.#tried === null) this.#tried = [upstream];
+    else this.#tried.push(upstream);
   }
 
   /** After a back-off every upstream may be tried again. */

@@ -19,6 +19,11 @@ for (let code = 0; code < 256; code++) {
   CLASSES[code] = (TOKEN.test(char) ? TOKEN_CLASS : 0) | (NOT_FIELD_TEXT.test(char) ? 0 : TEXT_CLASS);
 }
 
+/**
+ * Where a list of fields is put together: one that grows is moved again and again. Given out is a copy. Keeps what the
+ * last heads left there, at most one head for each field that is allowed.
+ */
+const growing: HeaderList = [];
 /** The few names that there are. */
 const names = new ByteMemo(1024, (name) => name);
 
@@ -32,8 +37,8 @@ export function readFieldLines(
   end: number,
   headersMax: number,
 ): HeaderList | FieldLinesError {
-  const headers: HeaderList = [];
   const first = at;
+  let length = 0;
   // The bytes are looked at, and the text is cut: the fastest way to strings.
   const text = bytes.toString("latin1", first, end);
   while (at < end) {
@@ -44,15 +49,16 @@ export function readFieldLines(
     if (colon === at || bytes[colon] !== COLON) return "bad-name";
     const lineEnd = endOfText(bytes, colon + 1);
     if (bytes[lineEnd] !== CR || bytes[lineEnd + 1] !== LF) return "bad-value";
-    if (headers.length === 2 * headersMax) return "too-many";
+    if (length === 2 * headersMax) return "too-many";
     let from = colon + 1;
     let to = lineEnd;
     while (from < to && isBlank(bytes[from]!)) from++;
     while (to > from && isBlank(bytes[to - 1]!)) to--;
-    headers.push(names.get(bytes, at, colon, hash), text.slice(from - first, to - first));
+    growing[length++] = names.get(bytes, at, colon, hash);
+    growing[length++] = text.slice(from - first, to - first);
     at = lineEnd + 2;
   }
-  return headers;
+  return growing.slice(0, length);
 }
 
 /** Whether a value may hold this byte; false also for what stands for none behind the last one. */

@@ -71,7 +71,7 @@ export function send(
     headers: upstreamHeaders(exchange.headers, upstream, agent, request.id, request.forwarded),
     body: request.body.length === 0 ? null : request.body,
   });
-  control.onGivenUp = call.cancel.bind(call);
+  control.onGivenUp = () => call.cancel();
   // Given up while nothing listened, between two attempts.
   if (control.givenUp !== null) call.cancel();
   return { call, sentMs };

@@ -71,12 +71,16 @@ export function clientHeaders(upstream: HeaderList, requestId: string, eventStre
 /** A new list without the fields in `dropped` and without those that a `Connection` field names. */
 function passing(headers: HeaderList, dropped: FieldNames): HeaderList {
   const named = connectionOptions(headers);
-  const list: HeaderList = [];
+  // A copy that is cut, as a list that grows is moved again and again.
+  const list = headers.slice();
+  let length = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
     if (dropped.has(name) || isProxyField(name) || (named.size > 0 && named.has(lowerName(name)))) continue;
-    list.push(name, headers[i + 1]!);
+    list[length++] = name;
+    list[length++] = headers[i + 1]!;
   }
+  list.length = length;
   return list;
 }
 
@@ -106,17 +110,17 @@ function apply(headers: HeaderList, operation: HeaderOperation): void {
       replace(headers, operation.key, operation.value);
       break;
     case "remove":
-      remove(headers, operation.key.toLowerCase());
+      remove(headers, lowerName(operation.key));
       break;
   }
 }
 
 function insert(headers: HeaderList, name: string, value: string): void {
-  if (headerValue(headers, name.toLowerCase()) === null) headers.push(name, value);
+  if (headerValue(headers, lowerName(name)) === null) headers.push(name, value);
 }
 
 function replace(headers: HeaderList, name: string, value: string): void {
-  remove(headers, name.toLowerCase());
+  remove(headers, lowerName(name));
   headers.push(name, value);
 }
 
