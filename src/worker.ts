@@ -67,12 +67,12 @@ function serve({ generation: first, memory, capacity, worker }: Start): void {
   const recorder = new Recorder(shared.series.row(worker), (notices) => tell({ kind: "series", notices }));
   const dropped = recorder.counter("llmproxy_access_log_dropped_lines_total");
   const batcher = new LineBatcher(
-    (lines) => tell({ kind: "access", lines }),
-    () => shared.workers.logCharsTaken(worker),
+    (lines) => self.postMessage({ kind: "access", lines } satisfies FromWorker, [lines.buffer]),
+    () => shared.workers.logBytesTaken(worker),
     (lines) => dropped.add(lines),
   );
   accessLines = batcher;
-  const serving = new WorkerProxy(shared, worker, recorder, (line) => batcher.add(line));
+  const serving = new WorkerProxy(shared, worker, recorder, batcher);
   proxy = serving;
   watchLoop((lagMs) => {
     shared.workers.beat(worker, nowMs(), lagMs);

@@ -111,6 +111,7 @@ export function errorShapeOf(target: string): ErrorShape {
 
 /** Gives the model, where the path names it: an Azure deployment, a Gemini or Bedrock model. Else null. */
 export function modelInPath(target: string): string | null {
+  if (byPath.has(target)) return null;
   const segments = segmentsOf(withoutQuery(target));
   if (segments === null) return null;
   const last = segments.at(-1)!;

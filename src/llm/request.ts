@@ -65,14 +65,33 @@ export function wantsStream(path: ApiPath, peek: RequestPeek): boolean | null {
 
 /** curl's `-d` says form data of the JSON that it sends, and servers take it. */
 function mayBeJson(contentType: string): boolean {
+  if (contentType === "application/json") return true;
   const mediaType = mediaTypeOf(contentType);
   return PLAUSIBLE.has(mediaType) || mediaType.endsWith("+json");
 }
 
+/** The model that was named last, as it was written: most requests name it again, and need not decode it. */
+let lastWritten = new Uint8Array(0);
+let lastModel: string | null = null;
+
 function modelIn(body: Uint8Array, span: Span | null): string | null {
   if (span === null || body[span.start] !== QUOTE || span.end - span.start > MODEL_BYTES_MAX + 2) return null;
+  if (!holdsAt(body, span, lastWritten)) {
+    lastWritten = body.slice(span.start, span.end);
+    lastModel = parseModel(lastWritten);
+  }
+  return lastModel;
+}
+
+function holdsAt(body: Uint8Array, { start, end }: Span, bytes: Uint8Array): boolean {
+  if (bytes.length !== end - start) return false;
+  for (let i = 0; i < bytes.length; i++) if (body[start + i] !== bytes[i]) return false;
+  return true;
+}
+
+function parseModel(bytes: Uint8Array): string | null {
   try {
-    const model: unknown = JSON.parse(decoder.decode(body.subarray(span.start, span.end)));
+    const model: unknown = JSON.parse(decoder.decode(bytes));
     return typeof model === "string" && model !== "" ? model : null;
   } catch {
     return null;

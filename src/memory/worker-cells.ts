@@ -2,7 +2,7 @@ import type { Region } from "./region.ts";
 
 const LAG_MS = 0;
 const BEAT_MS = 1;
-const LOG_CHARS_TAKEN = 2;
+const LOG_BYTES_TAKEN = 2;
 const CELLS = 3;
 
 /**
@@ -29,14 +29,14 @@ export class WorkerCells {
     return { lagMs: row[LAG_MS]!, atMs: row[BEAT_MS]! };
   }
 
-  /** By the supervisor: it has taken so many more characters of the worker's log. */
-  takeLogChars(worker: number, chars: number): void {
-    this.rows[worker]![LOG_CHARS_TAKEN]! += chars;
+  /** By the supervisor: it has taken so many more bytes of the worker's log. */
+  takeLogBytes(worker: number, bytes: number): void {
+    this.rows[worker]![LOG_BYTES_TAKEN]! += bytes;
   }
 
-  /** Characters of log that were taken of the worker since it started. */
-  logCharsTaken(worker: number): number {
-    return this.rows[worker]![LOG_CHARS_TAKEN]!;
+  /** Bytes of log that were taken of the worker since it started. */
+  logBytesTaken(worker: number): number {
+    return this.rows[worker]![LOG_BYTES_TAKEN]!;
   }
 
   /** By the supervisor, when the worker has ended and before another takes its number. */

@@ -1,5 +1,6 @@
 import type { Usage } from "../llm/usage.ts";
-import { cut, fieldText, jsonText } from "./text.ts";
+import type { LineBytes } from "./line-bytes.ts";
+import { cut, fieldText } from "./text.ts";
 
 /** One attempt on an upstream, as the access log tells it. */
 export interface AccessAttempt {
@@ -54,31 +55,81 @@ export type AccessFormat = "json" | "text";
 const PATH_CHARS_MAX = 2048;
 const TEXT_CHARS_MAX = 256;
 
-/** Makes one line, with its line end, of printable ASCII. `query`: tell the query too, secrets left out. */
-export function accessLine(record: AccessRecord, format: AccessFormat, query: boolean): string {
-  return format === "json" ? jsonLine(record, query) : textLine(record, query);
+/** Writes one line, with its line end, of printable ASCII. `query`: tell the query too, secrets left out. */
+export function writeAccessLine(
+  to: LineBytes,
+  record: AccessRecord,
+  format: AccessFormat,
+  query: boolean,
+): void {
+  if (format === "json") writeJsonLine(to, record, query);
+  else to.ascii(textLine(record, query));
 }
 
-function jsonLine(r: AccessRecord, query: boolean): string {
+function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   const { usage } = r;
-  let line =
-    `{"time":"${new Date(r.endedMs).toISOString()}","request_id":${short(r.requestId)}` +
-    `,"forward":${jsonText(r.forward)},"client":"${r.client}","method":${shortOrNull(r.method)}` +
-    `,"path":${r.target === null ? "null" : jsonText(pathOf(r.target, query))},"model":${shortOrNull(r.model)}` +
-    `,"response_model":${shortOrNull(r.responseModel)},"stream":${r.stream},"group":${jsonText(r.group)}` +
-    ',"attempts":[';
-  for (let i = 0; i < r.attempts.length; i++) {
-    const { upstream, status, error, ms, probe } = r.attempts[i]!;
-    line += `${i === 0 ? "" : ","}{"upstream":${jsonText(upstream)},"status":${status}`;
-    line += `,"error":${error === null ? "null" : `"${error}"`},"ms":${rounded(ms)}${probe ? ',"probe":true' : ""}}`;
+  to.ascii('{"time":"');
+  to.time(r.endedMs);
+  to.ascii('","request_id":');
+  to.json(cut(r.requestId, TEXT_CHARS_MAX));
+  to.ascii(',"forward":');
+  to.json(r.forward);
+  to.ascii(',"client":');
+  to.json(r.client);
+  to.ascii(',"method":');
+  to.json(cutOrNull(r.method));
+  to.ascii(',"path":');
+  to.json(pathOf(r.target, query));
+  to.ascii(',"model":');
+  to.json(cutOrNull(r.model));
+  to.ascii(',"response_model":');
+  to.json(cutOrNull(r.responseModel));
+  to.ascii(',"stream":');
+  to.ascii(r.stream === null ? "null" : r.stream ? "true" : "false");
+  to.ascii(',"group":');
+  to.json(r.group);
+  to.ascii(',"attempts":[');
+  for (let i = 0; i < r.attempts.length; i++) writeJsonAttempt(to, r.attempts[i]!, i === 0);
+  to.ascii('],"rejected":[');
+  for (let i = 0; i < r.rejected.length; i++) {
+    if (i > 0) to.ascii(",");
+    to.json(r.rejected[i]!);
   }
-  line += `],"rejected":[${r.rejected.map(jsonText).join(",")}],"status":${r.status},"outcome":"${r.outcome}"`;
-  return (
-    `${line},"error":${r.error === null ? "null" : `"${r.error}"`},"bytes_in":${r.bytesIn},"bytes_out":${r.bytesOut}` +
-    `,"ttft_ms":${rounded(r.ttftMs)},"duration_ms":${rounded(r.durationMs)}` +
-    `,"input_tokens":${usage?.inputTokens ?? null},"output_tokens":${usage?.outputTokens ?? null}` +
-    `,"cached_tokens":${usage?.cachedTokens ?? null},"reasoning_tokens":${usage?.reasoningTokens ?? null}}\n`
-  );
+  to.ascii('],"status":');
+  to.number(r.status);
+  to.ascii(',"outcome":');
+  to.json(r.outcome);
+  to.ascii(',"error":');
+  to.json(r.error);
+  to.ascii(',"bytes_in":');
+  to.number(r.bytesIn);
+  to.ascii(',"bytes_out":');
+  to.number(r.bytesOut);
+  to.ascii(',"ttft_ms":');
+  to.thousandths(r.ttftMs);
+  to.ascii(',"duration_ms":');
+  to.thousandths(r.durationMs);
+  to.ascii(',"input_tokens":');
+  to.number(usage === null ? null : usage.inputTokens);
+  to.ascii(',"output_tokens":');
+  to.number(usage === null ? null : usage.outputTokens);
+  to.ascii(',"cached_tokens":');
+  to.number(usage === null ? null : usage.cachedTokens);
+  to.ascii(',"reasoning_tokens":');
+  to.number(usage === null ? null : usage.reasoningTokens);
+  to.ascii("}\n");
+}
+
+function writeJsonAttempt(to: LineBytes, attempt: AccessAttempt, isFirst: boolean): void {
+  to.ascii(isFirst ? '{"upstream":' : ',{"upstream":');
+  to.json(attempt.upstream);
+  to.ascii(',"status":');
+  to.number(attempt.status);
+  to.ascii(',"error":');
+  to.json(attempt.error);
+  to.ascii(',"ms":');
+  to.thousandths(attempt.ms);
+  to.ascii(attempt.probe ? ',"probe":true}' : "}");
 }
 
 function textLine(r: AccessRecord, query: boolean): string {
@@ -89,7 +140,7 @@ function textLine(r: AccessRecord, query: boolean): string {
     ["forward", r.forward],
     ["client", r.client],
     ["method", cutOrNull(r.method)],
-    ["path", r.target === null ? null : pathOf(r.target, query)],
+    ["path", pathOf(r.target, query)],
     ["status", r.status],
     ["outcome", r.outcome],
     ["error", r.error],
@@ -115,7 +166,8 @@ function textLine(r: AccessRecord, query: boolean): string {
   return `${line}\n`;
 }
 
-function pathOf(target: string, query: boolean): string {
+function pathOf(target: string | null, query: boolean): string | null {
+  if (target === null) return null;
   const mark = target.indexOf("?");
   if (mark < 0) return cut(target, PATH_CHARS_MAX);
   const path = cut(target.slice(0, mark), PATH_CHARS_MAX);
@@ -138,14 +190,6 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
-}
-
-function short(text: string): string {
-  return jsonText(cut(text, TEXT_CHARS_MAX));
-}
-
-function shortOrNull(text: string | null): string {
-  return text === null ? "null" : short(text);
 }
 
 function cutOrNull(text: string | null): string | null {

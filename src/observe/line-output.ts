@@ -1,13 +1,14 @@
 import type { ByteSink } from "./byte-sinks.ts";
 
-/** Lines waiting to be written are at most this many characters, all together. */
-const WAITING_CHARS_MAX = 4 * 1024 * 1024;
+/** Lines waiting to be written are at most this many bytes, all together. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 /** At most about so many are handed to the sink at once. */
-const BATCH_CHARS = 256 * 1024;
+const BATCH_BYTES = 256 * 1024;
 const NEWLINE = 10;
+const LINE_END = Uint8Array.of(NEWLINE);
 
 interface Waiting {
-  readonly text: string;
+  readonly lines: Uint8Array;
   readonly onDropped: (lines: number) => void;
 }
 
@@ -18,7 +19,7 @@ interface Waiting {
 export class LineOutput {
   private readonly sink: ByteSink;
   private readonly queue: Waiting[] = [];
-  private waitingChars = 0;
+  private waitingBytes = 0;
   private writing = false;
   /** The last line that was written is not whole. */
   private torn = false;
@@ -29,13 +30,13 @@ export class LineOutput {
   }
 
   /** Takes one or several whole lines, each with its line end. `onDropped` is told how many of them could not be written. */
-  write(text: string, onDropped: (lines: number) => void): void {
-    if (this.waitingChars + text.length > WAITING_CHARS_MAX) {
-      onDropped(linesIn(text));
+  write(lines: Uint8Array, onDropped: (lines: number) => void): void {
+    if (this.waitingBytes + lines.length > WAITING_BYTES_MAX) {
+      onDropped(linesIn(lines));
       return;
     }
-    this.waitingChars += text.length;
-    this.queue.push({ text, onDropped });
+    this.waitingBytes += lines.length;
+    this.queue.push({ lines, onDropped });
     if (!this.writing) void this.run();
   }
 
@@ -60,36 +61,30 @@ export class LineOutput {
 
   private async writeBatch(): Promise<void> {
     let count = 0;
-    let chars = 0;
-    while (count < this.queue.length && chars < BATCH_CHARS) chars += this.queue[count++]!.text.length;
+    let length = 0;
+    while (count < this.queue.length && length < BATCH_BYTES) length += this.queue[count++]!.lines.length;
     const batch = this.queue.splice(0, count);
-    const parts = batch.map(({ text }) => Buffer.from(text, "utf8"));
+    const parts = batch.map(({ lines }) => lines);
     // A line that was cut off by a full disk must not run into the next one.
-    const bytes = Buffer.concat(this.torn ? [Buffer.of(NEWLINE), ...parts] : parts);
+    if (this.torn) parts.unshift(LINE_END);
+    const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
     const before = this.torn ? 1 : 0;
     const written = await this.sink.write(bytes);
     if (written > 0) this.torn = bytes[written - 1] !== NEWLINE;
-    this.waitingChars -= chars;
+    this.waitingBytes -= length;
     if (written === bytes.length) return;
     // A line of which only the end is missing gets that when writing goes on.
     const lostFrom = this.torn && bytes[written] === NEWLINE ? written + 1 : written;
     let end = before;
-    for (let i = 0; i < batch.length; i++) {
-      const part = parts[i]!;
-      end += part.length;
-      if (end > lostFrom) batch[i]!.onDropped(newlinesIn(part, Math.max(0, part.length - (end - lostFrom))));
+    for (const { lines, onDropped } of batch) {
+      end += lines.length;
+      if (end > lostFrom) onDropped(linesIn(lines, Math.max(0, lines.length - (end - lostFrom))));
     }
   }
 }
 
-/** Lines of a text, each with its end. */
-export function linesIn(text: string): number {
-  let count = 0;
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) count++;
-  return count;
-}
-
-function newlinesIn(bytes: Uint8Array, from: number): number {
+/** Lines that end behind `from`. */
+export function linesIn(bytes: Uint8Array, from = 0): number {
   let count = 0;
   for (let at = bytes.indexOf(NEWLINE, from); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++;
   return count;

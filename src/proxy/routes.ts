@@ -1,11 +1,12 @@
 import { Balancer } from "../balancer/balancer.ts";
-import { byId } from "../config/plan.ts";
+import { type AccessLogPlan, byId } from "../config/plan.ts";
 import type { BodyBytes } from "../http/exchange.ts";
 import { ForwardLimits } from "../limits/forward-limits.ts";
 import type { SocketBudget } from "../limits/socket-budget.ts";
 import { RateLimitTable } from "../memory/rate-limit-table.ts";
 import type { SharedMemory } from "../memory/shared-memory.ts";
-import { accessLine } from "../observe/access-log.ts";
+import { type AccessRecord, writeAccessLine } from "../observe/access-log.ts";
+import type { LineBatcher } from "../observe/line-batcher.ts";
 import type { Recorder } from "../observe/recorder.ts";
 import { ProxyEvents } from "./events.ts";
 import type { Generation } from "./generation.ts";
@@ -24,8 +25,7 @@ export interface WorkerParts {
   readonly transports: Transports;
   readonly sockets: SocketBudget;
   readonly bodyBytes: BodyBytes;
-  /** Takes whole lines, with their ends. */
-  readonly writeAccessLine: (line: string) => void;
+  readonly accessLines: LineBatcher;
 }
 
 /** All that a worker has made of one configuration. Requests finish on the routes that they started with. */
@@ -50,7 +50,7 @@ export class Routes {
 function makeRoutes(
   { plan, rateLimits }: Generation,
   metrics: ProxyMetrics,
-  { memory, worker, transports, sockets, writeAccessLine }: WorkerParts,
+  { memory, worker, transports, sockets, accessLines }: WorkerParts,
 ): Route[] {
   const events = new ProxyEvents(plan, metrics, memory.balancer.rests);
   const balancer = new Balancer(memory.balancer, plan, worker, Math.random, events);
@@ -71,10 +71,14 @@ function makeRoutes(
       retryBudget: memory.balancer.retries,
       metrics,
       events,
-      accessLog:
-        accessLog === null
-          ? null
-          : (record) => writeAccessLine(accessLine(record, accessLog.format, accessLog.query)),
+      accessLog: accessLog === null ? null : accessLogOf(accessLog, accessLines),
     };
   });
+}
+
+function accessLogOf({ format, query }: AccessLogPlan, lines: LineBatcher): (record: AccessRecord) => void {
+  return (record) => {
+    writeAccessLine(lines.begin(), record, format, query);
+    lines.end();
+  };
 }

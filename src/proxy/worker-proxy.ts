@@ -2,6 +2,7 @@ import type { HttpServer } from "../http/exchange.ts";
 import { BodyBudget } from "../limits/body-budget.ts";
 import { SocketBudget } from "../limits/socket-budget.ts";
 import type { SharedMemory } from "../memory/shared-memory.ts";
+import type { LineBatcher } from "../observe/line-batcher.ts";
 import type { Recorder } from "../observe/recorder.ts";
 import type { Generation } from "./generation.ts";
 import { openListener, settingsOf } from "./listener.ts";
@@ -45,13 +46,7 @@ export class WorkerProxy {
   /** Servers that finish what they have. */
   private readonly stopping = new Map<HttpServer, Promise<void>>();
 
-  /** `writeAccessLine` takes whole lines, with their ends. */
-  constructor(
-    memory: SharedMemory,
-    worker: number,
-    recorder: Recorder,
-    writeAccessLine: (line: string) => void,
-  ) {
+  constructor(memory: SharedMemory, worker: number, recorder: Recorder, accessLines: LineBatcher) {
     const sockets = new SocketBudget(memory.limits, worker);
     this.parts = {
       memory,
@@ -61,7 +56,7 @@ export class WorkerProxy {
       transports: new Transports(sockets),
       sockets,
       bodyBytes: new BodyBudget(memory.limits.buffered, worker),
-      writeAccessLine,
+      accessLines,
     };
   }
 

@@ -7,6 +7,7 @@ import { LogFile } from "../observe/log-file.ts";
 const STDOUT = 1;
 const STDERR = 2;
 const CLOSE_LIMIT_MS = 5_000;
+const NOTHING = new Uint8Array(0);
 
 /** An access log that is open. */
 export interface AccessOutput {
@@ -33,7 +34,7 @@ export class Logs {
 
   /** Takes one line of the program's log, with its end. */
   readonly writeLine = (line: string): void => {
-    this.program.write(line, (lines) => {
+    this.program.write(Buffer.from(line), (lines) => {
       this.droppedLines += lines;
     });
   };
@@ -66,7 +67,7 @@ export class Logs {
   }
 
   /** Takes whole lines of the access log. */
-  readonly writeAccess = (lines: string): void => {
+  readonly writeAccess = (lines: Uint8Array): void => {
     if (this.access === null) this.droppedAccessLines += linesIn(lines);
     else
       this.access.output.write(lines, (dropped) => {
@@ -83,7 +84,7 @@ export class Logs {
   /** Opens a file anew, as its name may lead to another one by now. */
   reopen(): void {
     this.access?.file?.reopen();
-    this.access?.output.write("", () => {});
+    this.access?.output.write(NOTHING, () => {});
   }
 
   /** Settles when all is written, or after `limitMs`. */

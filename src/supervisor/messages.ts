@@ -46,6 +46,6 @@ export type FromWorker =
   | { readonly kind: "settled"; readonly generation: number }
   | { readonly kind: "series"; readonly notices: readonly SeriesNotice[] }
   /** Lines of the access log, each with its end. */
-  | { readonly kind: "access"; readonly lines: string }
+  | { readonly kind: "access"; readonly lines: Uint8Array }
   | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "drained" };

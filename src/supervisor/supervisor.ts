@@ -24,7 +24,7 @@ export interface SupervisorOptions {
   readonly logLevel: Level;
   readonly writeLine: (line: string) => void;
   /** Takes whole lines of the access log. */
-  readonly writeAccess: (lines: string) => void;
+  readonly writeAccess: (lines: Uint8Array) => void;
   /** Connections that the process may have with so many workers, to clients and upstreams together; 0 = no bound. */
   readonly connectionsMax: (workers: number) => number;
 }
@@ -211,7 +211,7 @@ export class Supervisor {
     else if (message.kind === "log") this.options.writeLine(message.line);
     else if (message.kind === "settled") this.generations.settled(worker, message.generation);
     else if (message.kind === "access") {
-      this.memory.workers.takeLogChars(worker, message.lines.length);
+      this.memory.workers.takeLogBytes(worker, message.lines.length);
       this.options.writeAccess(message.lines);
     }
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
 import { unknownUsage } from "../../src/llm/usage.ts";
-import { accessLine, type AccessRecord } from "../../src/observe/access-log.ts";
+import { type AccessFormat, type AccessRecord, writeAccessLine } from "../../src/observe/access-log.ts";
+import { LineBytes } from "../../src/observe/line-bytes.ts";
 import { Random } from "../support/random.ts";
 
 const record: AccessRecord = {
@@ -30,6 +31,12 @@ const record: AccessRecord = {
   durationMs: 305.25,
   usage: { ...unknownUsage(), inputTokens: 11, outputTokens: 0, cachedTokens: 3 },
 };
+
+function accessLine(record: AccessRecord, format: AccessFormat, query: boolean): string {
+  const lines = new LineBytes();
+  writeAccessLine(lines, record, format, query);
+  return Buffer.from(lines.take()).toString("latin1");
+}
 
 function jsonOf(changes: Partial<AccessRecord> = {}, query = false): Record<string, unknown> {
   return JSON.parse(accessLine({ ...record, ...changes }, "json", query));

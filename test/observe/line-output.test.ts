@@ -42,7 +42,7 @@ describe("an output", () => {
     const sink = new SlowSink();
     const output = new LineOutput(sink);
     const { dropped, drop } = counting();
-    for (let i = 0; i < 1000; i++) output.write(`line ${i}\n`, drop);
+    for (let i = 0; i < 1000; i++) output.write(Buffer.from(`line ${i}\n`), drop);
     await output.flush(10_000);
     expect(sink.text).toBe(Array.from({ length: 1000 }, (_, i) => `line ${i}\n`).join(""));
     expect(dropped).toBe(0);
@@ -53,7 +53,7 @@ describe("an output", () => {
     const output = new LineOutput(sink);
     const count = counting();
     const line = `${"x".repeat(999)}\n`;
-    for (let i = 0; i < 10_000; i++) output.write(line, count.drop);
+    for (let i = 0; i < 10_000; i++) output.write(Buffer.from(line), count.drop);
     const accepted = 10_000 - count.dropped;
     expect(accepted).toBeGreaterThan(4000);
     expect(accepted).toBeLessThan(4500);
@@ -67,7 +67,7 @@ describe("an output", () => {
 
   test("gives up waiting at the end after the limit", async () => {
     const output = new LineOutput(new SlowSink(true));
-    output.write("x\n", () => {});
+    output.write(Buffer.from("x\n"), () => {});
     await output.flush(5);
   });
 
@@ -76,14 +76,14 @@ describe("an output", () => {
     const output = new LineOutput(sink);
     const count = counting();
     sink.room = 13;
-    output.write("aaaaa\n", count.drop);
-    output.write("bbbbb\nccccc\n", count.drop);
-    output.write("ddddd\n", count.drop);
+    output.write(Buffer.from("aaaaa\n"), count.drop);
+    output.write(Buffer.from("bbbbb\nccccc\n"), count.drop);
+    output.write(Buffer.from("ddddd\n"), count.drop);
     await output.flush(10_000);
     expect(sink.text).toBe("aaaaa\nbbbbb\nc");
     expect(count.dropped).toBe(2);
     sink.room = Infinity;
-    output.write("eeeee\n", count.drop);
+    output.write(Buffer.from("eeeee\n"), count.drop);
     await output.flush(10_000);
     expect(sink.text).toBe("aaaaa\nbbbbb\nc\neeeee\n");
     expect(count.dropped).toBe(2);
@@ -102,12 +102,12 @@ describe("an output", () => {
           const lines = 1 + random.below(3);
           let text = "";
           for (let j = 0; j < lines; j++) text += `<${sent++} ${"é".repeat(random.below(10))}>\n`;
-          output.write(text, count.drop);
+          output.write(Buffer.from(text), count.drop);
         }
         await output.flush(10_000);
       }
       sink.room = Infinity;
-      output.write("<end>\n", count.drop);
+      output.write(Buffer.from("<end>\n"), count.drop);
       await output.flush(10_000);
       const whole = sink.text.split("\n").filter((line) => /^<(\d+ é*|end)>$/.test(line));
       expect(whole.length + count.dropped).toBe(sent + 1);
@@ -120,5 +120,7 @@ describe("an output", () => {
 });
 
 test("lines are counted by their ends", () => {
-  expect([linesIn(""), linesIn("a"), linesIn("a\n"), linesIn("\n\nb\n")]).toEqual([0, 0, 1, 3]);
+  const counts = ["", "a", "a\n", "\n\nb\n"].map((text) => linesIn(Buffer.from(text)));
+  expect(counts).toEqual([0, 0, 1, 3]);
+  expect(linesIn(Buffer.from("a\nb\nc\n"), 2)).toBe(2);
 });

@@ -32,7 +32,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 async function writeLine(): Promise<void> {
-  output.write(`line ${written++}\n`, () => {
+  output.write(Buffer.from(`line ${written++}\n`), () => {
     throw new Error("a line was dropped");
   });
   await output.flush(10_000);
@@ -52,7 +52,7 @@ describe("a log file", () => {
   test("is made, for nobody else to read, and appended to", async () => {
     await writeLine();
     const again = new LineOutput(new LogFile(path));
-    again.write("more\n", () => {});
+    again.write(Buffer.from("more\n"), () => {});
     await again.flush(10_000);
     expect(readFileSync(path, "utf8")).toBe("line 0\nmore\n");
     expect(statSync(path).mode & 0o007).toBe(0);
@@ -79,7 +79,7 @@ describe("a log file", () => {
     await writeLine();
     renameSync(path, join(directory, "access.log.1"));
     file.reopen();
-    output.write("", () => {});
+    output.write(Buffer.from(""), () => {});
     await eventually("there is a new file", () => existsSync(path));
     await writeLine();
     expect([linesIn("access.log.1"), linesIn("access.log")]).toEqual([1, 1]);
@@ -122,9 +122,9 @@ test("a closed file has what was under way, and takes nothing more", async () =>
     dropped += lines;
   };
   const line = `${"x".repeat(1_000_000)}\n`;
-  output.write(line, onDropped);
+  output.write(Buffer.from(line), onDropped);
   const closed = file.close();
-  output.write("late\n", onDropped);
+  output.write(Buffer.from("late\n"), onDropped);
   await Promise.all([closed, output.flush(10_000)]);
   expect([readFileSync(path, "latin1") === line, dropped]).toEqual([true, 1]);
 });

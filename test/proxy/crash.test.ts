@@ -4,6 +4,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { startUpstream } from "../../src/demo/upstream.ts";
 import { proposeCapacity } from "../../src/memory/capacity.ts";
 import { SharedMemory } from "../../src/memory/shared-memory.ts";
+import { LineBatcher } from "../../src/observe/line-batcher.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { Recorder } from "../../src/observe/recorder.ts";
 import { WorkerProxy } from "../../src/proxy/worker-proxy.ts";
@@ -36,7 +37,13 @@ test("an exception in a request is a 500 with the request id, one log line with 
   const { plan } = loaded;
   const capacity = proposeCapacity(plan, 1);
   const memory = SharedMemory.over(SharedMemory.allocate(capacity), capacity);
-  const worker = new WorkerProxy(memory, 0, new Recorder(memory.series.row(0), () => {}), () => {});
+  const recorder = new Recorder(memory.series.row(0), () => {});
+  const noLines = new LineBatcher(
+    () => {},
+    () => 0,
+    () => {},
+  );
+  const worker = new WorkerProxy(memory, 0, recorder, noLines);
   const ports = worker.prepare({ number: 0, plan, ports: [0], rateLimits: new Map() });
   if ("code" in ports) throw new Error(ports.code);
   void worker.commit();

@@ -9,7 +9,7 @@ const [lines, flushMs] = process.argv.slice(2).map(Number) as [number, number];
 const output = new LineOutput(sinkOf(1));
 let dropped = 0;
 for (let i = 0; i < lines; i++) {
-  output.write(`line ${i} ${"x".repeat(i % 1500)}\n`, (count) => {
+  output.write(Buffer.from(`line ${i} ${"x".repeat(i % 1500)}\n`), (count) => {
     dropped += count;
   });
   if (i % 100 === 99) await Bun.sleep(1);

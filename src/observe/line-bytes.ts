@@ -1,0 +1,119 @@
+import { jsonText } from "./text.ts";
+
+const START_BYTES = 16 * 1024;
+const NULL = "null";
+const SPACE = 32;
+const QUOTE = 34;
+const POINT = 46;
+const ZERO = 48;
+const BACKSLASH = 92;
+const TILDE = 126;
+/** Numbers below this have ten digits at most, and are counted off in integers. */
+const SMALL_NUMBERS = 2 ** 31;
+const DIGITS_MAX = 10;
+
+/**
+ * Lines as bytes, written piece by piece into memory that is used over and over: joining texts would make dozens of
+ * them for each line, which costs the time of making them and that of clearing them away.
+ */
+export class LineBytes {
+  /** Bytes written so far. May be set back, to forget what came after. */
+  length = 0;
+  private bytes = new Uint8Array(START_BYTES);
+  private second = -1;
+  /** The second that was written last, up to its point. */
+  private secondText = "";
+
+  /** Gives a copy of all that was written, and begins anew. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = this.bytes.slice(0, this.length);
+    this.length = 0;
+    return taken;
+  }
+
+  /** Writes a text that is known to be of ASCII. */
+  ascii(text: string): void {
+    this.reserve(text.length);
+    const { bytes } = this;
+    let at = this.length;
+    for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
+    this.length = at;
+  }
+
+  /** Writes a text as `jsonText` does; null as such. */
+  json(text: string | null): void {
+    if (text === null) return this.ascii(NULL);
+    this.reserve(text.length + 2);
+    const { bytes } = this;
+    let at = this.length;
+    bytes[at++] = QUOTE;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code < SPACE || code > TILDE || code === QUOTE || code === BACKSLASH)
+        return this.ascii(jsonText(text));
+      bytes[at++] = code;
+    }
+    bytes[at++] = QUOTE;
+    this.length = at;
+  }
+
+  /** Writes a number as JSON has it; null as such. */
+  number(value: number | null): void {
+    if (value === null) this.ascii(NULL);
+    else if (isSmall(value)) this.digits(value);
+    else this.ascii(String(value));
+  }
+
+  /** Writes a number to a thousandth; null as such. */
+  thousandths(value: number | null): void {
+    if (value === null) return this.ascii(NULL);
+    const rounded = Math.round(value * 1000);
+    if (!isSmall(rounded)) return this.ascii(String(rounded / 1000));
+    const whole = Math.floor(rounded / 1000);
+    this.digits(whole);
+    let rest = rounded - whole * 1000;
+    if (rest === 0) return;
+    this.bytes[this.length++] = POINT;
+    for (let worth = 100; rest > 0; worth /= 10) {
+      const digit = Math.floor(rest / worth);
+      this.bytes[this.length++] = ZERO + digit;
+      rest -= digit * worth;
+    }
+  }
+
+  /** Writes a time, in milliseconds since 1970, as ISO 8601 has it. */
+  time(ms: number): void {
+    const second = Math.floor(ms / 1000);
+    if (second !== this.second) {
+      this.second = second;
+      this.secondText = new Date(second * 1000).toISOString().slice(0, -"000Z".length);
+    }
+    this.ascii(this.secondText);
+    const rest = Math.floor(ms - second * 1000);
+    if (rest < 100) this.ascii(rest < 10 ? "00" : "0");
+    this.digits(rest);
+    this.ascii("Z");
+  }
+
+  /** Writes a small whole number, and leaves room for three decimals. */
+  private digits(value: number): void {
+    this.reserve(DIGITS_MAX + 4);
+    let end = this.length + 1;
+    for (let bound = 10; value >= bound; bound *= 10) end++;
+    for (let at = end; at > this.length; value = Math.floor(value / 10))
+      this.bytes[--at] = ZERO + (value % 10);
+    this.length = end;
+  }
+
+  private reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+}
+
+function isSmall(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < SMALL_NUMBERS;
+}
