@@ -1,7 +1,7 @@
 import { RateLimitRule, RateLimitTable, UNTRACKED } from "../../src/memory/rate-limit-table.ts";
 import { Region } from "../../src/memory/region.ts";
 import { seededRandom } from "../balancer/setup.ts";
-import { meet } from "./exercise.ts";
+import { meet, must } from "./exercise.ts";
 import type { Exercise } from "./exercise.ts";
 
 export interface Course {
@@ -83,17 +83,24 @@ function run(course: Course, exercise: Exercise): Admitted {
     const clients = clientsOf(course, round);
     const counts = clients.map(() => 0);
     const left = clients.map(() => course.asked);
+    const refused = clients.map(() => false);
     meet(exercise);
     // Everybody asks in an order of their own, and begins with the same client, so that all enter it at once.
     let place = 0;
     for (let open = clients.length; open > 0; place = Math.floor(random() * clients.length)) {
       if (left[place] === 0) continue;
       if (--left[place]! === 0) open--;
-      const client = clients[(place + round) % clients.length]!;
+      const who = (place + round) % clients.length;
+      const client = clients[who]!;
       const verdict = table.decide(exercise.thread, { high: 0, low: client }, rule, nowMs);
       decisions++;
       if (verdict === UNTRACKED) untracked++;
-      else if (verdict === 0) counts[(place + round) % clients.length]!++;
+      else if (verdict < 0) refused[who] = true;
+      else {
+        counts[who]!++;
+        // The clock stands still in a round, so what is given now was there already.
+        must(!refused[who], `round ${round} client ${client}: was refused before all was given out`);
+      }
     }
     // Nobody may be in the next round already while somebody asks in this one.
     meet(exercise);
