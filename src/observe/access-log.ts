@@ -68,67 +68,39 @@ export function writeAccessLine(
 
 function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   const { usage } = r;
-  to.ascii('{"time":"');
-  to.time(r.endedMs);
-  to.ascii('","request_id":');
-  to.json(cut(r.requestId, TEXT_CHARS_MAX));
-  to.ascii(',"forward":');
-  to.json(r.forward);
-  to.ascii(',"client":');
-  to.json(r.client);
-  to.ascii(',"method":');
-  to.json(cutOrNull(r.method));
-  to.ascii(',"path":');
-  to.json(pathOf(r.target, query));
-  to.ascii(',"model":');
-  to.json(cutOrNull(r.model));
-  to.ascii(',"response_model":');
-  to.json(cutOrNull(r.responseModel));
-  to.ascii(',"stream":');
-  to.ascii(r.stream === null ? "null" : r.stream ? "true" : "false");
-  to.ascii(',"group":');
-  to.json(r.group);
+  to.time('{"time":"', r.endedMs);
+  to.json('","request_id":', cut(r.requestId, TEXT_CHARS_MAX));
+  to.json(',"forward":', r.forward);
+  to.json(',"client":', r.client);
+  to.json(',"method":', cutOrNull(r.method));
+  to.json(',"path":', pathOf(r.target, query));
+  to.json(',"model":', cutOrNull(r.model));
+  to.json(',"response_model":', cutOrNull(r.responseModel));
+  to.ascii(r.stream === null ? ',"stream":null' : r.stream ? ',"stream":true' : ',"stream":false');
+  to.json(',"group":', r.group);
   to.ascii(',"attempts":[');
   for (let i = 0; i < r.attempts.length; i++) writeJsonAttempt(to, r.attempts[i]!, i === 0);
   to.ascii('],"rejected":[');
-  for (let i = 0; i < r.rejected.length; i++) {
-    if (i > 0) to.ascii(",");
-    to.json(r.rejected[i]!);
-  }
-  to.ascii('],"status":');
-  to.number(r.status);
-  to.ascii(',"outcome":');
-  to.json(r.outcome);
-  to.ascii(',"error":');
-  to.json(r.error);
-  to.ascii(',"bytes_in":');
-  to.number(r.bytesIn);
-  to.ascii(',"bytes_out":');
-  to.number(r.bytesOut);
-  to.ascii(',"ttft_ms":');
-  to.thousandths(r.ttftMs);
-  to.ascii(',"duration_ms":');
-  to.thousandths(r.durationMs);
-  to.ascii(',"input_tokens":');
-  to.number(usage === null ? null : usage.inputTokens);
-  to.ascii(',"output_tokens":');
-  to.number(usage === null ? null : usage.outputTokens);
-  to.ascii(',"cached_tokens":');
-  to.number(usage === null ? null : usage.cachedTokens);
-  to.ascii(',"reasoning_tokens":');
-  to.number(usage === null ? null : usage.reasoningTokens);
+  for (let i = 0; i < r.rejected.length; i++) to.json(i === 0 ? "" : ",", r.rejected[i]!);
+  to.number('],"status":', r.status);
+  to.json(',"outcome":', r.outcome);
+  to.json(',"error":', r.error);
+  to.number(',"bytes_in":', r.bytesIn);
+  to.number(',"bytes_out":', r.bytesOut);
+  to.thousandths(',"ttft_ms":', r.ttftMs);
+  to.thousandths(',"duration_ms":', r.durationMs);
+  to.number(',"input_tokens":', usage === null ? null : usage.inputTokens);
+  to.number(',"output_tokens":', usage === null ? null : usage.outputTokens);
+  to.number(',"cached_tokens":', usage === null ? null : usage.cachedTokens);
+  to.number(',"reasoning_tokens":', usage === null ? null : usage.reasoningTokens);
   to.ascii("}\n");
 }
 
 function writeJsonAttempt(to: LineBytes, attempt: AccessAttempt, isFirst: boolean): void {
-  to.ascii(isFirst ? '{"upstream":' : ',{"upstream":');
-  to.json(attempt.upstream);
-  to.ascii(',"status":');
-  to.number(attempt.status);
-  to.ascii(',"error":');
-  to.json(attempt.error);
-  to.ascii(',"ms":');
-  to.thousandths(attempt.ms);
+  to.json(isFirst ? '{"upstream":' : ',{"upstream":', attempt.upstream);
+  to.number(',"status":', attempt.status);
+  to.json(',"error":', attempt.error);
+  to.thousandths(',"ms":', attempt.ms);
   to.ascii(attempt.probe ? ',"probe":true}' : "}");
 }
 

@@ -11,6 +11,8 @@ const TILDE = 126;
 /** Numbers below this have ten digits at most, and are counted off in integers. */
 const SMALL_NUMBERS = 2 ** 31;
 const DIGITS_MAX = 10;
+/** The point and the thousandths. */
+const DECIMALS_MAX = 4;
 
 /**
  * Lines as bytes, written piece by piece into memory that is used over and over: joining texts would make dozens of
@@ -40,8 +42,9 @@ export class LineBytes {
     this.length = at;
   }
 
-  /** Writes a text as `jsonText` does; null as such. */
-  json(text: string | null): void {
+  /** Writes a text as `jsonText` does; null as such. As in what follows, `name` stands before it as it is. */
+  json(name: string, text: string | null): void {
+    this.ascii(name);
     if (text === null) return this.ascii(NULL);
     this.reserve(text.length + 2);
     const { bytes } = this;
@@ -58,21 +61,32 @@ export class LineBytes {
   }
 
   /** Writes a number as JSON has it; null as such. */
-  number(value: number | null): void {
-    if (value === null) this.ascii(NULL);
-    else if (isSmall(value)) this.digits(value);
-    else this.ascii(String(value));
+  number(name: string, value: number | null): void {
+    this.ascii(name);
+    if (value === null) return this.ascii(NULL);
+    if (!isSmall(value)) return this.ascii(String(value));
+    this.reserve(DIGITS_MAX);
+    const { bytes } = this;
+    let end = this.length + 1;
+    for (let bound = 10; value >= bound; bound *= 10) end++;
+    for (let at = end - 1, rest = value; at >= this.length; at--) {
+      const tens = Math.floor(rest / 10);
+      bytes[at] = ZERO + rest - tens * 10;
+      rest = tens;
+    }
+    this.length = end;
   }
 
   /** Writes a number to a thousandth; null as such. */
-  thousandths(value: number | null): void {
-    if (value === null) return this.ascii(NULL);
+  thousandths(name: string, value: number | null): void {
+    if (value === null) return this.number(name, null);
     const rounded = Math.round(value * 1000);
-    if (!isSmall(rounded)) return this.ascii(String(rounded / 1000));
+    if (!isSmall(rounded)) return this.number(name, rounded / 1000);
     const whole = Math.floor(rounded / 1000);
-    this.digits(whole);
+    this.number(name, whole);
     let rest = rounded - whole * 1000;
     if (rest === 0) return;
+    this.reserve(DECIMALS_MAX);
     this.bytes[this.length++] = POINT;
     for (let worth = 100; rest > 0; worth /= 10) {
       const digit = Math.floor(rest / worth);
@@ -82,7 +96,8 @@ export class LineBytes {
   }
 
   /** Writes a time, in milliseconds since 1970, as ISO 8601 has it. */
-  time(ms: number): void {
+  time(name: string, ms: number): void {
+    this.ascii(name);
     const second = Math.floor(ms / 1000);
     if (second !== this.second) {
       this.second = second;
@@ -90,19 +105,8 @@ export class LineBytes {
     }
     this.ascii(this.secondText);
     const rest = Math.floor(ms - second * 1000);
-    if (rest < 100) this.ascii(rest < 10 ? "00" : "0");
-    this.digits(rest);
+    this.number(rest < 10 ? "00" : rest < 100 ? "0" : "", rest);
     this.ascii("Z");
-  }
-
-  /** Writes a small whole number, and leaves room for three decimals. */
-  private digits(value: number): void {
-    this.reserve(DIGITS_MAX + 4);
-    let end = this.length + 1;
-    for (let bound = 10; value >= bound; bound *= 10) end++;
-    for (let at = end; at > this.length; value = Math.floor(value / 10))
-      this.bytes[--at] = ZERO + (value % 10);
-    this.length = end;
   }
 
   private reserve(count: number): void {
