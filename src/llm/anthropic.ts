@@ -1,12 +1,16 @@
 import { DialectReader, isKeepAlive } from "./dialect-reader.ts";
 import { EventTypes } from "./event-type.ts";
 import { asCount, asObject, type JsonObject, lastObjectOf } from "./json.ts";
+import { Members } from "./members.ts";
+
+const MEMBERS = new Members(["model", "usage"]);
 
 /**
  * Anthropic messages. A stream ends with `message_stop`; vLLM adds a bare `[DONE]`. Usage in `message_start` is a first
  * word, that in `message_delta` a running total: the last value of each field counts.
  */
 export class AnthropicReader extends DialectReader {
+  override readonly members = MEMBERS;
   private readonly types = new EventTypes();
   /** Input that was neither read from nor written to the cache; the three are disjoint, unlike OpenAI's. */
   private freshTokens: number | null = null;

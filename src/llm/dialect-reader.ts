@@ -1,4 +1,5 @@
 import { asObject, type JsonObject, parseJson } from "./json.ts";
+import type { Members } from "./members.ts";
 import { describeError, errorOf } from "./response-error.ts";
 import type { ResponseFacts } from "./response-facts.ts";
 
@@ -32,8 +33,11 @@ export abstract class DialectReader {
   /** Reads the last bytes of an event or body that is too long to parse. */
   abstract onTail(name: string, bytes: Uint8Array, start: number, end: number): void;
 
-  /** Reads a response that is one JSON object. */
+  /** Reads a response that is one JSON object, or the part of it that `members` names. */
   abstract onBody(body: JsonObject): void;
+
+  /** What is read of a long body with usage. None of those is an error, which is short. */
+  abstract readonly members: Members;
 
   /** Whether a stream that ended properly without its terminal event has nevertheless given everything. */
   isFinished(): boolean {

@@ -1,8 +1,11 @@
 import { DialectReader, isKeepAlive } from "./dialect-reader.ts";
 import { asArray, asCount, asObject, type JsonObject, lastObjectOf } from "./json.ts";
+import { Members } from "./members.ts";
 
 /** Candidates beyond the thirtieth share one bit of the sets below. */
 const CANDIDATE_INDEX_MAX = 30;
+
+const MEMBERS = new Members(["modelVersion", "usageMetadata"]);
 
 /**
  * Gemini's generateContent. Every event is a whole response object with running totals; there is no end marker: a
@@ -10,6 +13,7 @@ const CANDIDATE_INDEX_MAX = 30;
  * and all carry usage, so all are parsed.
  */
 export class GeminiReader extends DialectReader {
+  override readonly members = MEMBERS;
   // Sets of candidates: bit n stands for candidate n.
   private candidatesSeen = 0;
   private candidatesFinished = 0;

@@ -1,14 +1,18 @@
 import { DialectReader, isKeepAlive, LEARNING_EVENTS_MAX } from "./dialect-reader.ts";
 import { asArray, asCount, asObject, type JsonObject, membersFrom } from "./json.ts";
 import { KeyScanner } from "./key-scanner.ts";
+import { Members } from "./members.ts";
 
 const TELLING = new KeyScanner(["done", "error"]);
+
+const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count"]);
 
 /**
  * Ollama's own chat, generate and embed. A stream is JSON lines; the last has `"done": true` and the counts. A count is
  * left out when it is 0, and by old versions when the prompt was cached: unknown, then.
  */
 export class OllamaReader extends DialectReader {
+  override readonly members = MEMBERS;
   override onEvent(name: string, bytes: Uint8Array, start: number, end: number): void {
     const facts = this.facts;
     if (start === end || isKeepAlive(name)) return;

@@ -1,6 +1,7 @@
 import { DialectReader, isDoneMarker, isKeepAlive, LEARNING_EVENTS_MAX } from "./dialect-reader.ts";
 import { asArray, asCount, asObject, type JsonObject, lastObjectOf } from "./json.ts";
 import { KeyScanner } from "./key-scanner.ts";
+import { Members } from "./members.ts";
 import { takeOpenAiUsage } from "./usage.ts";
 
 /** Choices beyond the thirtieth share one bit of the sets below. */
@@ -12,6 +13,8 @@ const CHOICE_INDEX_MAX = 30;
  */
 const TELLING = new KeyScanner(["usage", "error", "finish_reason", "index"]);
 
+const MEMBERS = new Members(["model", "usage"]);
+
 /**
  * Chat completions, legacy completions and embeddings. A stream ends with `[DONE]`.
  *
@@ -20,6 +23,7 @@ const TELLING = new KeyScanner(["usage", "error", "finish_reason", "index"]);
  * missing. Without a proper end, or with a choice still open, it is truncated.
  */
 export class OpenAiChatReader extends DialectReader {
+  override readonly members = MEMBERS;
   // Sets of choices: bit n stands for choice n.
   private choicesSeen = 0;
   private choicesFinished = 0;

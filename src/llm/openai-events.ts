@@ -1,6 +1,7 @@
 import { DialectReader, isClosed, isDoneMarker, isKeepAlive } from "./dialect-reader.ts";
 import { EventTypes } from "./event-type.ts";
 import { asObject, type JsonObject, lastObjectOf } from "./json.ts";
+import { Members } from "./members.ts";
 import { describeError } from "./response-error.ts";
 import { takeOpenAiUsage } from "./usage.ts";
 
@@ -21,11 +22,15 @@ const TERMINAL: ReadonlySet<string> = new Set([
 const PRELUDES: ReadonlySet<string> = new Set(["response.created", "response.queued"]);
 const PRELUDE_BYTES_MAX = 16 * 1024;
 
+const MEMBERS = new Members(["model", "usage", "status", "error"]);
+const STORED_MEMBERS = new Members(["model"]);
+
 /**
  * OpenAI's typed events: responses, images, transcriptions and speech. The event's name is in its data too. Usage
  * comes once, in the terminal event.
  */
 export class OpenAiEventsReader extends DialectReader {
+  override readonly members = MEMBERS;
   private readonly types = new EventTypes();
 
   override onEvent(name: string, bytes: Uint8Array, start: number, end: number): void {
@@ -75,6 +80,7 @@ export class OpenAiEventsReader extends DialectReader {
  * its failure is not the failure of this request.
  */
 export class StoredResponseReader extends DialectReader {
+  override readonly members = STORED_MEMBERS;
   private readonly types = new EventTypes();
 
   override onEvent(name: string, bytes: Uint8Array, start: number, end: number): void {

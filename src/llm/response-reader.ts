@@ -46,9 +46,8 @@ export interface ResponseHead {
 const EVENT_BYTES_MAX = 128 * 1024;
 const MODEL_NAMES = ["model", "modelVersion"].map((name) => new TextEncoder().encode(name));
 const MODEL_STEPS_MAX = 4096;
-/** A body of numbers up to this size is parsed; of a larger one as much of the end is looked at. */
-const NUMBERS_BYTES_MAX = 1024;
-const NUMBERS_MODEL_STEPS_MAX = 128;
+/** A body up to this size is parsed. Of a larger one members are looked for that matter. */
+const PARSED_BYTES_MAX = 1024;
 
 /**
  * Reads a response beside its way to the client: `feed` takes each chunk, `end` gives the verdict, `facts` holds what
@@ -189,7 +188,7 @@ export class ResponseReader {
   private readBody(body: BodyKeeper): boolean {
     const whole = body.whole();
     if (whole === null) return this.readEnds(body);
-    if (whole.length > NUMBERS_BYTES_MAX && this.holdsNumbers && this.readEndOf(whole)) return true;
+    if (whole.length > PARSED_BYTES_MAX && this.isSuccess && this.readMembers(whole)) return true;
     const value = parseJson(whole, 0, whole.length);
     const object = asObject(value);
     if (object === null) {
@@ -206,30 +205,22 @@ export class ResponseReader {
     if (!this.isSuccess) return true;
     const { head, tail } = body.ends();
     this.reader.onTail("", tail, 0, tail.length);
-    this.findModel(head, MODEL_STEPS_MAX);
+    this.findModel(head);
     return isClosed(tail, 0, tail.length);
   }
 
-  private get holdsNumbers(): boolean {
-    const { dialect } = this.head;
-    return this.isSuccess && (dialect === "openai-embeddings" || dialect === "ollama-embed");
-  }
-
   /**
-   * Reads what follows the numbers of an embedding: parsing those would take a quarter of a millisecond for a single
-   * one. False when that told no usage.
+   * Reads a body by the members that matter, as what the model said is not needed: parsing takes microseconds for a long
+   * answer, and a quarter of a millisecond for the numbers of an embedding. False when that told no usage.
    */
-  private readEndOf(whole: Uint8Array): boolean {
-    const end = whole.length;
-    if (!isClosed(whole, 0, end)) return false;
-    this.reader.onTail("", whole, end - NUMBERS_BYTES_MAX, end);
-    if (this.facts.usage.inputTokens === null) return false;
-    this.findModel(whole, NUMBERS_MODEL_STEPS_MAX);
-    return true;
+  private readMembers(whole: Uint8Array): boolean {
+    if (!isClosed(whole, 0, whole.length)) return false;
+    this.reader.onBody(this.reader.members.near(whole));
+    return this.facts.usage.inputTokens !== null;
   }
 
-  private findModel(bytes: Uint8Array, stepsMax: number): void {
-    for (const span of TopLevel.find(bytes, MODEL_NAMES, stepsMax).spans) {
+  private findModel(bytes: Uint8Array): void {
+    for (const span of TopLevel.find(bytes, MODEL_NAMES, MODEL_STEPS_MAX).spans) {
       if (span !== null) this.facts.nameModel(parseJson(bytes, span.start, span.end));
     }
   }
