@@ -1,3 +1,4 @@
+import { withoutTrailingSlashes } from "../shared/trim.ts";
 import { credentialRule, usernameRule } from "./rules.ts";
 
 /** The base URL of an upstream, taken apart. */
@@ -34,7 +35,7 @@ export function parseBaseUrl(text: string): BaseUrl | string {
   if (typeof credentials === "string") return credentials;
   return {
     origin: `${url.protocol}//${url.host}`,
-    path: url.pathname.replace(/\/+$/, ""),
+    path: withoutTrailingSlashes(url.pathname),
     query: url.search.slice(1),
     credentials,
   };

@@ -1,5 +1,6 @@
 import { assert } from "../shared/assert.ts";
 import { type Network, parseNetwork } from "../shared/ip-address.ts";
+import { trimOws } from "../shared/trim.ts";
 import { type Credentials, parseBaseUrl, parseProxyUrl } from "./base-url.ts";
 import type { Config } from "./schema.ts";
 
@@ -271,12 +272,9 @@ function planHeader(operation: UpstreamConfig["headers"][number]): HeaderOperati
   return op === "remove" ? { op, key } : { op, key, value: fieldValue(operation.value ?? "") };
 }
 
-/**
- * A header value as it goes on the wire: UTF-8, one character per byte, without the white space at its ends
- * that a receiver would drop anyway. https://www.rfc-editor.org/rfc/rfc9110#section-5.5
- */
+/** A header value as on the wire: UTF-8, one character per byte, without what a receiver drops (RFC 9110 5.5). */
 function fieldValue(text: string): string {
-  return Buffer.from(text.replace(/^[ \t]+|[ \t]+$/g, ""), "utf8").toString("latin1");
+  return Buffer.from(trimOws(text), "utf8").toString("latin1");
 }
 
 function planClient(client: ClientConfig): ClientPlan {

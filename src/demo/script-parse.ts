@@ -46,8 +46,11 @@ const READERS = new Map<string, Reader>([
   ["raw", readRaw],
 ]);
 
-/** One item and what ends it; a quoted value may hold anything but a lone quote. */
-const ITEM = /[\s;]*([a-z][a-z-]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;"]*))?\s*(?:;|$)/y;
+/**
+ * One item and what ends it; a quoted value may hold anything but a lone quote. No two parts of it may take the same
+ * blanks: a request with many of them would be read for hours.
+ */
+const ITEM = /[\s;]*([a-z][a-z-]*)\s*(?:=\s*(?:("(?:[^"\\]|\\.)*")\s*|((?:[^;"\s][^;"]*)?)))?(?:;|$)/y;
 
 /** Reads a script in the grammar given at `Script`. An empty text is the empty script. */
 export function parseScript(source: string): ParsedScript {
@@ -64,7 +67,7 @@ export function parseScript(source: string): ParsedScript {
     if (reader === undefined) {
       return failure(`unknown item "${excerpt(name)}"; known: ${[...READERS.keys()].join(", ")}`);
     }
-    const problem = reader(draft, unquote(match[2]));
+    const problem = reader(draft, unquote(match[2] ?? match[3]));
     if (problem !== null) return failure(`${name}: ${problem}`);
   }
   const problem = contradiction(draft);

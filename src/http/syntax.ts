@@ -1,21 +1,10 @@
+export { trimOws } from "../shared/trim.ts";
+
 /** RFC 9110 5.6.2: what names of methods and fields are made of. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** A byte that no field line may hold: controls but the tab, DEL, and thereby any CR, LF or NUL (RFC 9110 5.5). */
 export const NOT_FIELD_TEXT = /[^\t\x20-\x7e\x80-\xff]/;
-
-/** Text without the blanks and tabs around it (RFC 9110 5.6.3 OWS); `trim()` would take NBSP and more. */
-export function trimOws(text: string): string {
-  let from = 0;
-  let to = text.length;
-  while (from < to && isBlank(text.charCodeAt(from))) from++;
-  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
-  return from === 0 && to === text.length ? text : text.slice(from, to);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}
 
 const COLON_BLANK = ": ";
 const CRLF = "\r\n";

@@ -195,6 +195,20 @@ describe("hostile files end soon, with one error", () => {
     expect(errorsOf(text).map((error) => error.message)).toEqual(["aliases repeat more than 10000 values"]);
   });
 
+  test("long runs of blanks and slashes in values that are repeated by aliases", () => {
+    const repeated = (count: number, item: (i: number) => string) =>
+      Array.from({ length: count }, (_, i) => item(i)).join("");
+    const header = (i: number) =>
+      `      - { op: insert, key: H, value: ${i === 0 ? `&h "a${" ".repeat(16_000)}b"` : "*h"} }\n`;
+    const upstream = (i: number) =>
+      `  - name: u${i}\n    url: ${i === 0 ? `&u http://u/a${"/".repeat(8_000)}b` : "*u"}\n`;
+    const text = sampleWith(
+      ["      - op: insert\n        key: X-Extra\n        value: extra\n", repeated(1_000, header)],
+      ["upstream_groups:\n", `${repeated(1_000, upstream)}upstream_groups:\n`],
+    );
+    expect(loadValid(text).plan.upstreams).toHaveLength(1_002);
+  });
+
   test("collections nested a hundred and a hundred thousand levels deep", () => {
     const nested = (levels: number) => `a: ${"[".repeat(levels)}${"]".repeat(levels)}`;
     expect(errorsOf(nested(100)).map((error) => error.message)).toEqual(["nested deeper than 64 levels"]);

@@ -78,6 +78,19 @@ describe("a script", () => {
 });
 
 describe("a wrong script", () => {
+  test("is told soon, however many blanks it has", () => {
+    const blanks = " ".repeat(100_000);
+    for (const text of [
+      `status=${blanks}"`,
+      `status=2${blanks}"`,
+      `status${blanks}"`,
+      `status="a"${blanks}"`,
+      `${blanks}"`,
+    ])
+      expect(problem(text)).toStartWith("cannot read ");
+    expect(script(`${blanks}status${blanks}=${blanks}503${blanks};${blanks}`)).toEqual({ status: 503 });
+  });
+
   test.each([
     ["bogus=1", 'unknown item "bogus"; known: upstream, chance, status'],
     ["status=99", 'status: found "99", allowed is a whole number from 200 to 599'],
