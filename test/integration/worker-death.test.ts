@@ -7,6 +7,7 @@ import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { nowMs } from "../../src/shared/clock.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
+import { canariesIn, canary } from "../support/canaries.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
 import { DEAFNESS, type Deafness, type Death, DEATHS } from "../support/mortal-worker-channel.ts";
@@ -23,7 +24,9 @@ let logged: string;
 /** `name`: of the upstream. */
 function planOf(name: string): Plan {
   const breaker = { threshold: 0.5, min_requests: 1, cooldown: 1 };
-  const config = configOf({ main: { upstreams: { [name]: { url: upstream.url, breaker } } } });
+  const url = `${upstream.url}?key=${canary("query")}`;
+  const auth = { type: "bearer", token: canary("token") };
+  const config = configOf({ main: { upstreams: { [name]: { url, auth, breaker } } } });
   const loaded = parseConfig(JSON.stringify(config), "test", {});
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
   return loaded.plan;
@@ -51,6 +54,7 @@ async function start(workers: number): Promise<void> {
 afterEach(async () => {
   await supervisor.drain();
   upstream.stop();
+  expect(canariesIn(logged)).toEqual([]);
 });
 
 function end(worker: number): void {
