@@ -67,14 +67,16 @@ export class LineBytes {
     if (!isSmall(value)) return this.ascii(String(value));
     this.reserve(DIGITS_MAX);
     const { bytes } = this;
+    const rest = value | 0;
     let end = this.length + 1;
-    for (let bound = 10; value >= bound; bound *= 10) end++;
-    for (let at = end - 1, rest = value; at >= this.length; at--) {
-      const tens = Math.floor(rest / 10);
-      bytes[at] = ZERO + rest - tens * 10;
-      rest = tens;
-    }
+    for (let tens = (rest / 10) | 0; tens > 0; tens = (tens / 10) | 0) end++;
     this.length = end;
+    for (let left = rest; end > 0;) {
+      const tens = (left / 10) | 0;
+      bytes[--end] = ZERO + left - tens * 10;
+      if (tens === 0) return;
+      left = tens;
+    }
   }
 
   /** Writes a number to a thousandth; null as such. */
@@ -82,17 +84,20 @@ export class LineBytes {
     if (value === null) return this.number(name, null);
     const rounded = Math.round(value * 1000);
     if (!isSmall(rounded)) return this.number(name, rounded / 1000);
-    const whole = Math.floor(rounded / 1000);
+    const whole = ((rounded | 0) / 1000) | 0;
     this.number(name, whole);
-    let rest = rounded - whole * 1000;
+    let rest = (rounded | 0) - whole * 1000;
     if (rest === 0) return;
     this.reserve(DECIMALS_MAX);
-    this.bytes[this.length++] = POINT;
-    for (let worth = 100; rest > 0; worth /= 10) {
-      const digit = Math.floor(rest / worth);
-      this.bytes[this.length++] = ZERO + digit;
+    const { bytes } = this;
+    let at = this.length;
+    bytes[at++] = POINT;
+    for (let worth = 100; rest > 0; worth = (worth / 10) | 0) {
+      const digit = (rest / worth) | 0;
+      bytes[at++] = ZERO + digit;
       rest -= digit * worth;
     }
+    this.length = at;
   }
 
   /** Writes a time, in milliseconds since 1970, as ISO 8601 has it. */

@@ -31,7 +31,8 @@ function writeAccessLog(
   error: ErrorCode,
   status: number,
 ): void {
-  accessLog?.({
+  if (accessLog === null) return;
+  const record = {
     endedMs: Date.now(),
     requestId,
     forward: forward.name,
@@ -52,5 +53,6 @@ function writeAccessLog(
     ttftMs: null,
     durationMs: null,
     usage: null,
-  });
+  } as const;
+  accessLog.add({ heldBytes: 0, writeLine: (to) => accessLog.write(to, record) });
 }
