@@ -22,7 +22,8 @@ export interface ListShape {
 export interface ScalarShape {
   readonly kind: "scalar";
   readonly type: "string" | "number" | "boolean" | "size";
-  readonly secrecy: Secrecy | "open";
+  /** `beside`: it holds no secret itself, but stands next to a key that does, whose value may have slipped into it. */
+  readonly secrecy: Secrecy | "beside" | "open";
   /** The value of a key that is left out; undefined when there is none. */
   readonly fallback: unknown;
   /** Range of a number. */
@@ -35,10 +36,8 @@ export const configShape: Shape = shapeOf(configSchema, undefined);
 function shapeOf(schema: z.core.$ZodType, fallback: unknown): Shape {
   if (schema instanceof z.ZodMiniObject) {
     const entries = Object.entries<z.core.$ZodType>(schema.shape);
-    return {
-      kind: "mapping",
-      keys: new Map(entries.map(([key, value]) => [key, shapeOf(value, undefined)])),
-    };
+    const keys = entries.map(([key, value]): [string, Shape] => [key, shapeOf(value, undefined)]);
+    return { kind: "mapping", keys: new Map(withNeighbours(keys)) };
   }
   if (schema instanceof z.ZodMiniArray) return { kind: "list", item: shapeOf(schema.def.element, undefined) };
   if (schema instanceof z.ZodMiniDefault) return shapeOf(schema.def.innerType, schema.def.defaultValue);
@@ -46,6 +45,15 @@ function shapeOf(schema: z.core.$ZodType, fallback: unknown): Shape {
     return shapeOf(schema.def.innerType, fallback);
   if (schema instanceof z.ZodMiniPipe) return shapeOf(schema.def.in, fallback);
   return scalarShape(schema, fallback);
+}
+
+/** The keys of a mapping; where one of them is hidden, the others are known to stand beside it. */
+function withNeighbours(keys: [string, Shape][]): [string, Shape][] {
+  if (!keys.some(([, shape]) => shape.kind === "scalar" && shape.secrecy === "hidden")) return keys;
+  return keys.map(([key, shape]) => {
+    const isOpen = shape.kind === "scalar" && shape.secrecy === "open";
+    return [key, isOpen ? { ...shape, secrecy: "beside" } : shape];
+  });
 }
 
 function scalarShape(schema: z.core.$ZodType, fallback: unknown): ScalarShape {

@@ -203,8 +203,24 @@ class Walker {
   }
 }
 
-function isSecret(shape: ScalarShape, source: string): boolean {
-  return shape.secrecy === "hidden" || (shape.secrecy === "url" && mayHoldSecret(source));
+/** What may be shown next to a secret: a slip in a word such as `bearr`, or what is too short for a key. Keys have digits. */
+const plainWord = /^(?:[A-Za-z_-]{0,32}|[^]{0,4})$/;
+
+/** Credentials that their form gives away wherever they stand: as in `Authorization`, or a URL with user, query or fragment. */
+const credentialForm = /^\s*(?:bearer|basic)\s|:\/\/[^]*[@?#]/i;
+
+/** True when no message may show the value. */
+function isSecret({ secrecy }: ScalarShape, source: string): boolean {
+  switch (secrecy) {
+    case "hidden":
+      return true;
+    case "url":
+      return mayHoldSecret(source) || credentialForm.test(source);
+    case "beside":
+      return !plainWord.test(source);
+    case "open":
+      return credentialForm.test(source);
+  }
 }
 
 /** A value that consists of one reference without a default: its text gives nothing away. */

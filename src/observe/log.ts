@@ -34,6 +34,23 @@ export function log(level: Level, message: string, fields: Fields = {}): void {
 
 /** An error of ours, with its stack. */
 export function logError(message: string, fields: Fields, error: unknown): void {
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  log("error", message, { ...fields, error: stack });
+  log("error", message, { ...fields, error: errorText(error) });
+}
+
+/** Kind, message and stack of an error; of anything else that was thrown only the type, as it may be data. */
+function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return `a thrown ${typeof error}`;
+  const frames = (error.stack ?? "").replace(error.message, "").split("\n");
+  return [
+    `${error.name}: ${withoutData(error.message)}`,
+    ...frames.filter((line) => /^ +at /.test(line)),
+  ].join("\n");
+}
+
+/**
+ * The engine's messages repeat between quotes what they are about: a header's value, the text that is no JSON. That
+ * may be a secret. Only the code behind "evaluating" is ours.
+ */
+function withoutData(message: string): string {
+  return message.replace(/"[^]*"/, '"..."').replace(/(?<!evaluating )'[^]*'/, "'...'");
 }

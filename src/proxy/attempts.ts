@@ -90,7 +90,7 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
   const response = await sent.call.response;
   observation.resume();
   const mayHold = client.retry === null ? isNever : isRetriedStatus;
-  let forwarded = receive(request, client, sent, response, mayHold);
+  let forwarded = receive(request, upstream, client, sent, response, mayHold);
   if (forwarded instanceof Promise || (client.retry !== null && "body" in forwarded)) {
     observation.pause();
     forwarded = await forwarded;

@@ -1,7 +1,7 @@
 import type { ClientPlan, UpstreamPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { mediaTypeOf } from "../llm/framing.ts";
-import { headerValue, upstreamHeaders } from "./headers.ts";
+import { headerValue, upstreamHeaders, withoutOwnQuery } from "./headers.ts";
 import type { ProxyRequest } from "./request.ts";
 import { upstreamTarget } from "./target.ts";
 import { withCause } from "./transport/open-files.ts";
@@ -84,13 +84,15 @@ export function send(
  */
 export function receive(
   request: ProxyRequest,
+  upstream: UpstreamPlan,
   client: ClientPlan,
   { call, sentMs }: Sent,
   response: UpstreamResponse | TransportFailure,
   hold: (status: number) => boolean,
 ): Forwarded | Promise<Forwarded> {
   if ("failed" in response) return withCause(response);
-  const { status, headers, body } = response;
+  const { status, body } = response;
+  const headers = withoutOwnQuery(response.headers, upstream);
   const bodiless = request.exchange.method === "HEAD" || status === 204 || status === 304;
   const length = announcedLength(headers);
   const streamed = isStreamed(headers);

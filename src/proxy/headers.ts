@@ -2,6 +2,7 @@ import type { HeaderOperation, UpstreamPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { FieldNames, lowerName } from "../http/field-names.ts";
 import { trimOws } from "../http/syntax.ts";
+import { withoutBaseQuery } from "./target.ts";
 
 /** Fields that concern one connection only (RFC 9110 7.6.1), and those that frame a message. */
 const HOP_BY_HOP = new FieldNames([
@@ -16,6 +17,9 @@ const HOP_BY_HOP = new FieldNames([
 
 /** What a request to an upstream does not take over from the client, beyond the hop-by-hop fields. */
 const NOT_FORWARDED = new FieldNames([...HOP_BY_HOP, "expect", "host", "user-agent"]);
+
+/** Fields in which an answer names the place that was asked for, or another one. */
+const URL_FIELDS = new FieldNames(["location", "content-location"]);
 
 const LOWER_P = 0x70;
 const REQUEST_ID = "x-request-id";
@@ -66,6 +70,14 @@ export function clientHeaders(upstream: HeaderList, requestId: string, eventStre
   insert(headers, REQUEST_ID, requestId);
   if (eventStream) insert(headers, "x-accel-buffering", "no");
   return headers;
+}
+
+/** The fields of an upstream's answer, with URLs that do not give away the query of its base URL. */
+export function withoutOwnQuery(headers: HeaderList, upstream: UpstreamPlan): HeaderList {
+  if (upstream.baseQuery === "") return headers;
+  return headers.map((text, i) =>
+    i % 2 === 1 && URL_FIELDS.has(headers[i - 1]!) ? withoutBaseQuery(upstream, text) : text,
+  );
 }
 
 /** A new list without the fields in `dropped` and without those that a `Connection` field names. */

@@ -26,3 +26,26 @@ export function upstreamTarget(upstream: UpstreamPlan, target: string): string {
   if (upstream.baseQuery === "") return mark < 0 ? path : `${path}?${query}`;
   return query === "" ? `${path}?${upstream.baseQuery}` : `${path}?${upstream.baseQuery}&${query}`;
 }
+
+/**
+ * A URL that the upstream names in its answer, without the pairs of the base's query. A server that redirects mostly
+ * repeats the query that it was asked with, and the client must not see the key in it; when it comes back with the
+ * URL, the base's query is added anew.
+ */
+export function withoutBaseQuery(upstream: UpstreamPlan, url: string): string {
+  const match = /^([^?#]*)\?([^#]*)(.*)$/.exec(url);
+  if (match === null || upstream.baseQuery === "") return url;
+  const [, before, query, fragment] = match;
+  const own = new Set(upstream.baseQuery.split("&").map(decoded));
+  const pairs = query!.split("&").filter((pair) => !own.has(decoded(pair)));
+  return `${before}${pairs.length === 0 ? "" : `?${pairs.join("&")}`}${fragment}`;
+}
+
+/** A server may write escapes in another way than it was sent them. */
+function decoded(pair: string): string {
+  try {
+    return decodeURIComponent(pair.replaceAll("+", "%20"));
+  } catch {
+    return pair;
+  }
+}

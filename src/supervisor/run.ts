@@ -6,7 +6,7 @@ import { loadConfig, type LoadResult } from "../config/load.ts";
 import type { Plan } from "../config/plan.ts";
 import { formatProblem } from "../config/problem.ts";
 import { WORKERS_MAX } from "../memory/capacity.ts";
-import { type Level, log, setLog } from "../observe/log.ts";
+import { type Level, log, logError, setLog } from "../observe/log.ts";
 import { joinPath } from "../proxy/target.ts";
 import { ConfigWatch } from "./config-watch.ts";
 import { connectionsMax } from "./environment.ts";
@@ -54,11 +54,22 @@ async function run(options: RunOptions, workerUrl: URL): Promise<number> {
   const logs = new Logs();
   const logLevel: Level = options.debug ? "debug" : "info";
   setLog(logLevel, logs.writeLine);
+  tellOfBugs();
   try {
     return await serve(options, workerUrl, logs, logLevel);
+  } catch (error) {
+    logError("the process ends by a bug", {}, error);
+    return 1;
   } finally {
     await logs.flush(LOG_FLUSH_MS);
   }
+}
+
+/** A bug in this thread is told, and all goes on. In the engine's own words it could repeat a secret. */
+function tellOfBugs(): void {
+  const tell = (error: unknown) => logError("bug in the main thread", {}, error);
+  process.on("uncaughtException", tell);
+  process.on("unhandledRejection", tell);
 }
 
 async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: Level): Promise<number> {

@@ -27,7 +27,25 @@ function configWith(path: string, value: unknown): Record<string, unknown> {
 const everyKey = scalarsOf(configShape, "");
 const hiddenKeys = everyKey.filter(([, shape]) => shape.secrecy === "hidden").map(([path]) => path);
 
-test("the keys that hold secrets are known", () => {
+test("the keys that hold secrets are known, and every other text was judged to hold none", () => {
+  const texts = everyKey.filter(([, shape]) => shape.type === "string" && shape.secrecy === "open");
+  expect(texts.map(([path]) => path.replaceAll("[0]", "[]"))).toEqual([
+    "http_server.forwards[].name",
+    "http_server.forwards[].address",
+    "http_server.forwards[].upstream_group",
+    "http_server.forwards[].default_group",
+    "http_server.forwards[].trusted_proxies[]",
+    "http_server.admin.address",
+    "http_server.access_log.path",
+    "http_server.access_log.format",
+    "upstreams[].name",
+    "upstream_groups[].name",
+    "upstream_groups[].upstreams[].name",
+    "upstream_groups[].balance.strategy",
+    "upstream_groups[].http_client.agent",
+    "upstream_groups[].http_client.transport",
+  ]);
+
   expect(hiddenKeys.map((path) => path.replaceAll("[0]", "[]"))).toEqual([
     "upstreams[].auth.token",
     "upstreams[].auth.username",
@@ -148,6 +166,29 @@ describe("what stands in a key for secrets is in no message", () => {
       expect(result.ok).toBe(false);
       expect(said(result)).not.toContain("canary");
     }
+  });
+
+  const misplaced = [
+    "Bearer canary",
+    "canary-1",
+    "Authorization: canary",
+    "http://canary:canary@h",
+    "canary=",
+  ];
+  test.each(everyKey)(
+    "in the wrong key, beside the right one or as a whole URL or header: %s",
+    (path, shape) => {
+      const isBeside = shape.secrecy === "beside";
+      for (const value of isBeside
+        ? misplaced
+        : ["Bearer canary", "basic canary", "https://h/?canary", "ws://canary@h"])
+        expect(said(loadValue(configWith(path, value)))).not.toContain("canary");
+    },
+  );
+
+  test("but a mere slip beside it is shown", () => {
+    const text = said(load(sampleWith(["type: bearer", "type: bearr"])));
+    expect(text).toContain('found "bearr", expected one of bearer, basic, none (did you mean "bearer"?)');
   });
 
   test("in a key that swallowed its value for want of a space", () => {

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 
 import { isDebugLogged, log, logError, setLog } from "../../src/observe/log.ts";
 
@@ -41,3 +41,31 @@ test("no value can begin a line of its own", () => {
   for (const line of lines) expect(line.slice(0, -1)).toMatch(/^[\x20-\x7e]*$/);
   expect(lines).toHaveLength(2);
 });
+
+describe("an error is told with its stack, and without the data that the engine puts in its message", () => {
+  const key = "hush5f2c";
+  const keys = { first: key as unknown as () => void };
+  const mistakes: [expected: string, mistake: () => unknown][] = [
+    ["SyntaxError: JSON Parse error: Unexpected identifier", () => JSON.parse(key)],
+    ["TypeError: Invalid header name: '...'", () => new Headers([[`${key} x`, ""]])],
+    ["TypeError: keys.first is not a function. (In '...' is", () => keys.first()],
+    ["is not an object (evaluating 'nothing.length')", () => ((nothing: string) => nothing.length)(null!)],
+    ["Error: a bug of ours", () => raise(new Error("a bug of ours"))],
+    ["a thrown string", () => raise(key)],
+  ];
+  test.each(mistakes)("%s", (expected, mistake) => {
+    collect("info");
+    try {
+      mistake();
+    } catch (error) {
+      logError("broken", {}, error);
+      if (error instanceof Error) expect(lines[0]).toContain("log.test.ts");
+    }
+    expect(lines[0]).toContain(expected);
+    expect(lines[0]).not.toContain(key);
+  });
+});
+
+function raise(what: unknown): never {
+  throw what;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { joinPath, upstreamTarget } from "../../src/proxy/target.ts";
+import { joinPath, upstreamTarget, withoutBaseQuery } from "../../src/proxy/target.ts";
 import { upstreamPlan } from "./plans.ts";
 
 describe("joining an upstream's base path and a request's path", () => {
@@ -56,5 +56,23 @@ describe("the target for an upstream", () => {
   ];
   test.each(cases)("of base %p with query %p, for %p, is %p", (basePath, baseQuery, target, expected) => {
     expect(upstreamTarget(upstreamPlan({ basePath, baseQuery }), target)).toBe(expected);
+  });
+});
+
+describe("a URL in an answer", () => {
+  const cases: [baseQuery: string, url: string, expected: string][] = [
+    ["key=1", "https://h/v1/?key=1", "https://h/v1/"],
+    ["key=1", "/v1/?key=1&a=b#top", "/v1/?a=b#top"],
+    ["key=1&v=2", "/v1/?v=2&a=b&key=1", "/v1/?a=b"],
+    // Written in another way than it was sent.
+    ["key=a%2Bb%20c", "/?key=a%2bb+c&x", "/?x"],
+    // The client's own, or somebody else's.
+    ["key=1", "/v1/?key=2&key=12", "/v1/?key=2&key=12"],
+    ["key=1", "/v1/key=1#?key=1", "/v1/key=1#?key=1"],
+    ["key=%zz", "/?key=%zz&a=%zz", "/?a=%zz"],
+    ["", "/?a=b&", "/?a=b&"],
+  ];
+  test.each(cases)("of base query %p, %p, is told as %p", (baseQuery, url, expected) => {
+    expect(withoutBaseQuery(upstreamPlan({ baseQuery }), url)).toBe(expected);
   });
 });

@@ -21,13 +21,19 @@ const ENCODED_MARKS = [0, 1, 2].map((before) => {
   return text.slice(before === 0 ? 0 : before + 1, -1);
 });
 
-/** The secrets in a text, each once, in order. One in base64, as in `Basic`, is there too. */
-export function canariesIn(text: string): string[] {
+/** The secrets in a text, each once, in order. One in base64, as in `Basic`, or percent-encoded is there too. */
+export function canariesIn(given: string): string[] {
+  const text = withoutEscapes(given);
   const found = new Set<string>(text.match(CANARY) ?? []);
   if (ENCODED_MARKS.some((mark) => text.includes(mark)))
     for (const run of text.match(/[A-Za-z0-9+/_-]{16,}/g) ?? [])
       for (const secret of inBase64(run)) found.add(secret);
   return [...found].toSorted();
+}
+
+/** Unlike `decodeURIComponent` it passes over what is no escape, and leaves alone what is no character of a secret. */
+function withoutEscapes(text: string): string {
+  return text.replace(/%[2367][0-9a-f]/gi, (escape) => decodeURIComponent(escape));
 }
 
 function inBase64(run: string): string[] {
@@ -50,7 +56,7 @@ export function secretKeys(shape: Shape, path = ""): string[] {
   if (shape.kind === "list") return secretKeys(shape.item, `${path}[]`);
   if (shape.kind === "mapping")
     return [...shape.keys].flatMap(([key, child]) => secretKeys(child, childPath(path, key)));
-  return shape.secrecy === "open" ? [] : [path];
+  return shape.secrecy === "hidden" || shape.secrecy === "url" ? [path] : [];
 }
 
 /** The paths of the keys that hold one of these secrets, or refer to the environment or a file, in the same form. */
