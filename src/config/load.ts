@@ -57,7 +57,11 @@ function readConfig(text: string, expander: SecretExpander, report: Report): Con
   }
   const tree = readTree(yaml.document, yaml.positionAt, configShape, expander, report);
   // Without a walk to the end there is nothing to judge: what was not reached would be called missing.
-  if (tree === unreadable) return null;
+  return tree === unreadable ? null : judgeTree(tree, report);
+}
+
+/** Holds a tree against the schema and the rules between keys. Gives null when the schema refuses it. */
+export function judgeTree(tree: unknown, report: Report): Config | null {
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) reportIssues(parsed.error.issues, configShape, report);
   checkTree(tree, report);

@@ -31,9 +31,15 @@ const connectionFields = new Set([
 const nameCharsMax = 255;
 const headerValueCharsMax = 16 * 1024;
 
-/** Names stand in logs and metric labels, so they are short and hold no control characters. */
+/**
+ * Also the controls of C1, line separators, what turns the direction of text around, and halves of characters: UTF-8 makes
+ * one and the same character of any two of these, so that two names would be one in metrics.
+ */
+const unfitForNames = /[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u;
+
+/** Names stand on terminals, in logs and in metric labels, so they are short and can do nothing there. */
 export const nameRule: Rule = (text) =>
-  text !== "" && text.length <= nameCharsMax && !control.test(text)
+  text !== "" && text.length <= nameCharsMax && !unfitForNames.test(text)
     ? null
     : `a name of 1 to ${nameCharsMax} characters without control characters`;
 
@@ -80,9 +86,14 @@ export const logPathRule: Rule = (text) =>
     ? null
     : "stdout or the absolute path of a file";
 
+/** Of an address such as `fe80::1%eth0`. */
+const zoneForm = /%[\w.:@-]+$/;
+
 /** An address to bind: names are not looked up, so that what is bound never depends on a resolver. */
 export const addressRule: Rule = (text) =>
-  ipVersion(text) === 0 ? "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1 (no brackets)" : null;
+  ipVersion(text) === 0 || (text.includes("%") && !zoneForm.test(text))
+    ? "an IPv4 or IPv6 address, such as 0.0.0.0, 127.0.0.1 or ::1 (no brackets)"
+    : null;
 
 /** Peers to trust: a single address, or a network in CIDR notation with nothing set beyond its length. */
 export const networkRule: Rule = (text) =>

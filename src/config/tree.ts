@@ -72,6 +72,8 @@ class Walker {
   readonly #anchors = new Map<string, Node>();
   /** Nodes on the way from the top, for an alias that refers to something it is part of. */
   readonly #open = new Set<Node>();
+  /** Values that stood at a key for secrets, or where nothing of their kind belongs: an alias does not bring them out. */
+  readonly #secrets = new Set<Node>();
   #aliasDepth = 0;
   #aliasedNodes = 0;
 
@@ -166,7 +168,8 @@ class Walker {
     const scalar = shape?.kind === "scalar" ? shape : null;
     const source = isScalar(node) ? (node.source ?? "") : "";
     const plain = isScalar(node) && node.type === "PLAIN";
-    const secret = scalar !== null && isSecret(scalar, source);
+    if (scalar === null && node !== null) this.#secrets.add(node);
+    const secret = scalar !== null && this.#isSecret(node, scalar, source);
     const expansion = scalar !== null && typeof value === "string" ? this.#expander.expand(value) : null;
     const expanded = expansion !== null && (!expansion.ok || expansion.expanded);
     this.#report.setPlace(path, {
@@ -181,6 +184,20 @@ class Walker {
     const shown = expansion.reference ?? (secret ? "a malformed ${...}" : quote(source));
     this.#report.error(path, where.position, `found ${shown}, expected ${expansion.reason}`);
     return unreadable;
+  }
+
+  /**
+   * True for what a message must not repeat. That is also a text of several lines, which only a key for secrets may need:
+   * where the key is missing or a quote, the line below, a secret for all one knows, is part of the value above.
+   */
+  #isSecret(node: Node | null, shape: ScalarShape, source: string): boolean {
+    if (node === null) return false;
+    if (isSecret(shape, source)) this.#secrets.add(node);
+    return this.#secrets.has(node) || this.#isOfSeveralLines(node);
+  }
+
+  #isOfSeveralLines({ range }: Node): boolean {
+    return range != null && this.#positionAt(range[0]).line < this.#positionAt(range[1]).line;
   }
 
   #inside<T>(node: Node, walk: () => T): T {

@@ -2,10 +2,10 @@ import {
   type Document,
   isCollection,
   isNode,
+  isPair,
   isScalar,
   LineCounter,
   parseDocument,
-  visit,
   type YAMLError,
 } from "yaml";
 
@@ -118,16 +118,23 @@ function tabNear(text: string, offset: number): number | null {
   return before === null ? null : lineStart + before[0].length;
 }
 
-/** Where the quoted value or bracket begins that an error of a missing end is about: it may be far above. */
+/**
+ * Where the quoted value or bracket begins that an error of a missing end is about: it may be far above. Not by the
+ * library's `visit`, which copies the whole way to every node: seconds, for some thousand brackets in one another.
+ */
 function openerOf(document: Document.Parsed, error: YAMLError): number | null {
   if (!/^Missing closing|must end with|and end with/.test(error.message)) return null;
   let opener: number | null = null;
-  visit(document, (_, node) => {
-    if (!isNode(node) || !node.range) return;
+  const nodes: unknown[] = [document.contents];
+  for (const node of nodes) {
+    if (isPair(node)) nodes.push(node.key, node.value);
+    if (!isNode(node)) continue;
+    if (isCollection(node)) for (const item of node.items) nodes.push(item);
+    if (!node.range) continue;
     const opens = isCollection(node) ? node.flow === true : isScalar(node) && /^QUOTE/.test(node.type ?? "");
     const [start, end] = node.range;
-    if (opens && start < error.pos[0] && end >= error.pos[0]) opener = start;
-  });
+    if (opens && start < error.pos[0] && end >= error.pos[0] && start > (opener ?? -1)) opener = start;
+  }
   return opener;
 }
 

@@ -200,3 +200,36 @@ describe("what stands in a key for secrets is in no message", () => {
     expect(text).not.toContain("canary");
   });
 });
+
+describe("what gets to another key by an accident of YAML is in no message", () => {
+  test("a secret that an alias repeats", () => {
+    const secrets: [from: string, to: string][] = [
+      ["token: sk-literal", "token: &a canary"],
+      ["value: extra", "value: &a canary"],
+      ["token: sk-literal", "tokn: &a canary"],
+      ["url: https://alpha.example/v1", "url: &a https://alpha.example/?canary"],
+    ];
+    for (const secret of secrets) {
+      const text = said(load(sampleWith(secret, ["strategy: random", "strategy: *a"])));
+      expect(text).toContain("balance.strategy: found a value that is not shown, expected one of");
+    }
+  });
+
+  test("a line below a value, which is part of it where its key is missing, or behind a bar", () => {
+    for (const type of [
+      "type: bearer\n        canary",
+      "type: |\n        token: canary",
+      'type: "bearer\n        canary"',
+    ]) {
+      const text = said(load(sampleWith(["type: bearer\n      token: sk-literal", type])));
+      expect(text).toContain("upstreams[0].auth.type: found a value that is not shown, expected one of");
+    }
+  });
+
+  test("a URL that stands at a key for something else", () => {
+    for (const url of ["http://canary:canary@h", "a http://h/?canary"]) {
+      const text = said(load(sampleWith(["strategy: random", `strategy: ${url}`])));
+      expect(text).toContain("balance.strategy: found a value that is not shown, expected one of");
+    }
+  });
+});

@@ -87,12 +87,22 @@ const texts: [path: string, fallback: string | undefined, allowed: string[], ref
     ["stdout", "/var/log/a.log"],
     ["stderr", "a.log", "/var/log/", "/a\nb", ""],
   ],
-  [`${admin}.address`, "0.0.0.0", ["10.0.0.1", "::1"], ["0.0.0.0:9000", "host"]],
+  [
+    `${admin}.address`,
+    "0.0.0.0",
+    ["10.0.0.1", "::1", "fe80::1%eth0.1"],
+    ["0.0.0.0:9000", "host", "::1%\x1b[31m"],
+  ],
   [`${client}.agent`, "LLMProxy/1.0", ["x", "a b/1 (c)", "\u00e9"], ["", " ", "a\nb", "a\u0000", 1]],
   [`${upstream}.auth.token`, undefined, ["sk-1", "a b"], ["a\nb", "a\tb", 1, true]],
   [`${upstream}.auth.username`, undefined, ["ann"], ["a:b", "a\rb"]],
   [`${upstream}.auth.password`, undefined, ["p:w", "\u00fc"], ["a\u007f", 5]],
-  [`${forward}.name`, undefined, ["a", "a b", "x".repeat(255)], ["", "a\nb", "x".repeat(256), 1]],
+  [
+    `${forward}.name`,
+    undefined,
+    ["a", "a b", "\u{1f30d}", "x".repeat(255)],
+    ["", "a\nb", "\x9b31m", "\u2028", "\u202ea", "\u2066", "\ud800", "x".repeat(256), 1],
+  ],
   [`${upstream}.url`, undefined, ["http://a", "https://[::1]:8443/v1?k=1"], ["ftp://a", "a", "", 1]],
 ];
 

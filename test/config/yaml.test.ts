@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { formatProblem } from "../../src/config/problem.ts";
-import { errorsOf, expectErrorAtMark, loadValid, sampleWith, sampleYaml } from "./sample.ts";
+import { errorsOf, expectErrorAtMark, load, loadValid, sampleWith, sampleYaml } from "./sample.ts";
 
 // Far more than the hostile files take: a machine under load is no reason to fail.
 setDefaultTimeout(60_000);
@@ -207,6 +207,20 @@ describe("hostile files end soon, with one error", () => {
       ["upstream_groups:\n", `${repeated(1_000, upstream)}upstream_groups:\n`],
     );
     expect(loadValid(text).plan.upstreams).toHaveLength(1_002);
+  });
+
+  test("brackets that are not closed cost little more than closed ones", () => {
+    const levels = 2000;
+    const open = "{a: ".repeat(levels);
+    const costOf = (text: string) => {
+      const costs = [1, 2, 3].map(() => {
+        const startedMs = performance.now();
+        load(text);
+        return performance.now() - startedMs;
+      });
+      return Math.min(...costs);
+    };
+    expect(costOf(open)).toBeLessThan(15 * costOf(open + "}".repeat(levels)));
   });
 
   test("collections nested a hundred and a hundred thousand levels deep", () => {
