@@ -224,7 +224,12 @@ class Walker {
 const plainWord = /^(?:[A-Za-z_-]{0,32}|[^]{0,4})$/;
 
 /** Credentials that their form gives away wherever they stand: as in `Authorization`, or a URL with user, query or fragment. */
-const credentialForm = /^\s*(?:bearer|basic)\s|:\/\/[^]*[@?#]/i;
+function looksLikeCredentials(source: string): boolean {
+  if (/^\s*(?:bearer|basic)\s/i.test(source)) return true;
+  // Not by one expression, which would read the rest of a long text again from each `://` in it.
+  const scheme = source.indexOf("://");
+  return scheme >= 0 && mayHoldSecret(source.slice(scheme));
+}
 
 /** True when no message may show the value. */
 function isSecret({ secrecy }: ScalarShape, source: string): boolean {
@@ -232,11 +237,11 @@ function isSecret({ secrecy }: ScalarShape, source: string): boolean {
     case "hidden":
       return true;
     case "url":
-      return mayHoldSecret(source) || credentialForm.test(source);
+      return mayHoldSecret(source) || looksLikeCredentials(source);
     case "beside":
       return !plainWord.test(source);
     case "open":
-      return credentialForm.test(source);
+      return looksLikeCredentials(source);
   }
 }
 

@@ -195,6 +195,11 @@ describe("hostile files end soon, with one error", () => {
     expect(errorsOf(text).map((error) => error.message)).toEqual(["aliases repeat more than 10000 values"]);
   });
 
+  test("a name of nothing but the beginnings of URLs", () => {
+    const errors = errorsOf(sampleWith(["name: main", `name: "${"://".repeat(300_000)}"`]));
+    expect(errors.map((error) => error.path)).toEqual(["http_server.forwards[0].name"]);
+  });
+
   test("long runs of blanks and slashes in values that are repeated by aliases", () => {
     const repeated = (count: number, item: (i: number) => string) =>
       Array.from({ length: count }, (_, i) => item(i)).join("");
