@@ -89,7 +89,7 @@ interface Pace {
 }
 
 const PACE: Pace = {
-  warming: { minMs: 1_000, maxMs: 12_000 },
+  warming: { minMs: 1_000, maxMs: 40_000 },
   measureMs: 4_000,
   rampMs: 1_000,
   tokens: 100,

@@ -4,6 +4,7 @@ import { parseRequestHead } from "../../src/http/request-head.ts";
 import { describePath } from "../../src/llm/dialect.ts";
 import { ResponseReader } from "../../src/llm/response-reader.ts";
 import { MovingAverages } from "../../src/memory/moving-average.ts";
+import { RateLimitRule, RateLimitTable } from "../../src/memory/rate-limit-table.ts";
 import { Region } from "../../src/memory/region.ts";
 import { RollingWindows } from "../../src/memory/rolling-window.ts";
 import { clientHeaders, requestIdOf, upstreamHeaders } from "../../src/proxy/headers.ts";
@@ -84,6 +85,8 @@ const whole = { dialect: "openai-chat", status: 200, contentType: "application/j
 const stream = new ResponseReader(streamed);
 const averages = inRegion((region) => new MovingAverages(region, 1, 8));
 const windows = inRegion((region) => new RollingWindows(region, 1));
+const limits = inRegion((region) => new RateLimitTable(region, 65_536));
+const rule = new RateLimitRule(1000, 100);
 const queue = new DeadlineQueue(60_000);
 const deadline = new Deadline(() => {});
 
@@ -110,3 +113,6 @@ report("deadline armed and cancelled", () => {
 });
 report("moving average, one sample", (i) => averages.sample(0, i & 1023));
 report("rolling window, one call", (i) => windows.add(0, i, 30_000, 1, 0));
+report("rate limit, one of 1,024 clients", (i) =>
+  limits.decide(0, { high: 0, low: 1 + (i & 1023) }, rule, i),
+);

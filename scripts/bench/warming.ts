@@ -3,10 +3,11 @@ import { coresOf, sharesBetween, type ThreadShare, usageOf } from "./procfs.ts";
 import type { Target } from "./targets/target.ts";
 
 /** From here on a compiler counts as busy. */
-export const COMPILER_SHARE_HIGH = 0.05;
+export const COMPILER_SHARE_HIGH = 0.03;
 
 const POLL_MS = 300;
-const QUIET_POLLS = 2;
+/** At a low rate it rests for seconds between two passes, and one pass delays one token in a hundred. */
+const QUIET_POLLS = 20;
 
 /** The part of a server's CPU that went into compiling; Bun names these threads so. */
 export function compilerShare(threads: readonly ThreadShare[]): number {

@@ -1,10 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { scenarioIds } from "../../scripts/bench/arguments.ts";
 import { casesOf } from "../../scripts/bench/cases.ts";
+import { SCRIPTS } from "../../scripts/bench/micro.ts";
 import { filledIn } from "../../scripts/bench/targets/command.ts";
 import { haproxy, haproxyConfiguration } from "../../scripts/bench/targets/haproxy.ts";
 import { configurationOf } from "../../scripts/bench/targets/llmproxyd.ts";
@@ -114,6 +115,11 @@ describe("the cases", () => {
     expect(new Set(all.map(({ scenario }) => scenario))).toEqual(
       new Set(scenarioIds.filter((id) => id !== "g")),
     );
+  });
+
+  test("of the micro-benchmarks are scripts that are there", () => {
+    const folder = join(import.meta.dir, "../../scripts/bench");
+    for (const script of SCRIPTS) expect(existsSync(join(folder, script))).toBe(true);
   });
 
   test("measure streams long enough to see one begin", () => {
