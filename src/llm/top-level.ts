@@ -51,15 +51,21 @@ export class TopLevel {
   }
 
   /**
-   * Looks for members by name, within `stepsMax` steps from either end: a byte outside strings is one, a string four.
+   * Looks for members by name, within `stepsMax` steps from the beginning and `backwardMax` from the end: a byte outside
+   * strings is one, a string four.
    * Names are ASCII and need no escapes. Of a repeated name the first found counts. Anything but a JSON object has no
    * members. Never throws.
    */
-  static find(bytes: Uint8Array, names: readonly Uint8Array[], stepsMax: number): Members {
+  static find(
+    bytes: Uint8Array,
+    names: readonly Uint8Array[],
+    stepsMax: number,
+    backwardMax = stepsMax,
+  ): Members {
     const scan = new TopLevel(bytes, names);
     scan.steps = stepsMax;
     const isOver = scan.forward();
-    scan.steps = stepsMax;
+    scan.steps = backwardMax;
     if (!isOver) scan.backward();
     return { spans: scan.found, isWhole: isOver && scan.isWhole };
   }
