@@ -6,7 +6,7 @@ import type { Target } from "./targets/target.ts";
 export const COMPILER_SHARE_HIGH = 0.03;
 
 const POLL_MS = 300;
-/** At a low rate it rests for seconds between two passes, and one pass delays one token in a hundred. */
+/** At a low rate it rests for seconds between two passes. Six seconds of rest: the next pass is not soon. */
 const QUIET_POLLS = 20;
 
 /** The part of a server's CPU that went into compiling; Bun names these threads so. */

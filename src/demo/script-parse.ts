@@ -1,4 +1,5 @@
-import { NOT_FIELD_TEXT, TOKEN, trimOws } from "../http/syntax.ts";
+import { NOT_FIELD_TEXT, TOKEN } from "../http/syntax.ts";
+import { trimOws } from "../shared/trim.ts";
 import type { Break, Point, Script } from "./script.ts";
 
 export type ParsedScript =

@@ -1,5 +1,3 @@
-export { trimOws } from "../shared/trim.ts";
-
 /** RFC 9110 5.6.2: what names of methods and fields are made of. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 

@@ -1,6 +1,6 @@
 import type { HeaderList } from "../http/exchange.ts";
-import { trimOws } from "../http/syntax.ts";
 import { type IpAddress, isHostAddress, parseIpAddress } from "../shared/ip-address.ts";
+import { trimOws } from "../shared/trim.ts";
 
 /**
  * What the fields of one request say about the way that it came: addresses from the client's end to ours, as the

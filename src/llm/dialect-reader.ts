@@ -36,7 +36,7 @@ export abstract class DialectReader {
   /** Reads a response that is one JSON object, or the part of it that `members` names. */
   abstract onBody(body: JsonObject): void;
 
-  /** What is read of a long body with usage. None of those is an error, which is short. */
+  /** What is read of a long body; what it says besides needs no parsing. */
   abstract readonly members: Members;
 
   /** Whether a stream that ended properly without its terminal event has nevertheless given everything. */

@@ -5,7 +5,7 @@ import { Members } from "./members.ts";
 
 const TELLING = new KeyScanner(["done", "error"]);
 
-const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count"]);
+const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count", "error"]);
 
 /**
  * Ollama's own chat, generate and embed. A stream is JSON lines; the last has `"done": true` and the counts. A count is
@@ -13,6 +13,7 @@ const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count"]);
  */
 export class OllamaReader extends DialectReader {
   override readonly members = MEMBERS;
+
   override onEvent(name: string, bytes: Uint8Array, start: number, end: number): void {
     const facts = this.facts;
     if (start === end || isKeepAlive(name)) return;

@@ -1,5 +1,6 @@
 import type { ApiPath } from "./dialect.ts";
 import { mediaTypeOf } from "./framing.ts";
+import { LastText } from "./last-text.ts";
 import { type Span, TopLevel } from "./top-level.ts";
 
 /** What a request says of itself, for logs and labels. Null = unknown, or not said. */
@@ -22,10 +23,8 @@ const PLAUSIBLE: ReadonlySet<string> = new Set([
   "text/plain",
 ]);
 const UNKNOWN: RequestPeek = { model: null, stream: null, isWhole: false };
-const QUOTE = 34;
 const LOWER_T = 116;
 const LOWER_F = 102;
-const decoder = new TextDecoder();
 
 /**
  * Reads `model` and `stream` from the top level of a JSON request body, without parsing it. `contentType` and
@@ -65,37 +64,16 @@ export function wantsStream(path: ApiPath, peek: RequestPeek): boolean | null {
 
 /** curl's `-d` says form data of the JSON that it sends, and servers take it. */
 function mayBeJson(contentType: string): boolean {
-  if (contentType === "application/json") return true;
   const mediaType = mediaTypeOf(contentType);
   return PLAUSIBLE.has(mediaType) || mediaType.endsWith("+json");
 }
 
-/** The model that was named last, as it was written: most requests name it again, and need not decode it. */
-let lastWritten = new Uint8Array(0);
-let lastModel: string | null = null;
+/** Most requests name the same model. */
+const models = new LastText();
 
 function modelIn(body: Uint8Array, span: Span | null): string | null {
-  if (span === null || body[span.start] !== QUOTE || span.end - span.start > MODEL_BYTES_MAX + 2) return null;
-  if (!holdsAt(body, span, lastWritten)) {
-    lastWritten = body.slice(span.start, span.end);
-    lastModel = parseModel(lastWritten);
-  }
-  return lastModel;
-}
-
-function holdsAt(body: Uint8Array, { start, end }: Span, bytes: Uint8Array): boolean {
-  if (bytes.length !== end - start) return false;
-  for (let i = 0; i < bytes.length; i++) if (body[start + i] !== bytes[i]) return false;
-  return true;
-}
-
-function parseModel(bytes: Uint8Array): string | null {
-  try {
-    const model: unknown = JSON.parse(decoder.decode(bytes));
-    return typeof model === "string" && model !== "" ? model : null;
-  } catch {
-    return null;
-  }
+  if (span === null || span.end - span.start > MODEL_BYTES_MAX + 2) return null;
+  return models.parse(body, span.start, span.end) || null;
 }
 
 function flagIn(body: Uint8Array, span: Span | null): boolean | null {

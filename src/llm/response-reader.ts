@@ -111,7 +111,7 @@ export class ResponseReader {
     if (this.verdict === null) {
       this.source?.end();
       if (this.told < 3) this.tell();
-      const isWhole = this.body !== null && this.readBody(this.body);
+      const isWhole = this.body !== null && this.readBody(this.body, clean);
       this.verdict = this.judge(clean, isWhole);
       this.cancel();
     }
@@ -185,10 +185,11 @@ export class ResponseReader {
   }
 
   /** Reads a JSON text, as far as it was kept. Gives whether it is all there. */
-  private readBody(body: BodyKeeper): boolean {
+  private readBody(body: BodyKeeper, clean: boolean): boolean {
     const whole = body.whole();
     if (whole === null) return this.readEnds(body);
-    if (whole.length > PARSED_BYTES_MAX && this.isSuccess && this.readMembers(whole)) return true;
+    // One that broke off is parsed: where it broke may look like its end.
+    if (clean && whole.length > PARSED_BYTES_MAX && this.isSuccess && this.readMembers(whole)) return true;
     const value = parseJson(whole, 0, whole.length);
     const object = asObject(value);
     if (object === null) {

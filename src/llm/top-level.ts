@@ -20,7 +20,7 @@ export interface Span {
 }
 
 /** Where the values lie, in the order of the names; null = not found. */
-export interface Members {
+export interface FoundMembers {
   readonly spans: readonly (Span | null)[];
   /** The whole object was read, so what was not found is not there. */
   readonly isWhole: boolean;
@@ -61,7 +61,7 @@ export class TopLevel {
     names: readonly Uint8Array[],
     stepsMax: number,
     backwardMax = stepsMax,
-  ): Members {
+  ): FoundMembers {
     const scan = new TopLevel(bytes, names);
     scan.steps = stepsMax;
     const isOver = scan.forward();

@@ -1,7 +1,7 @@
 import type { HeaderOperation, UpstreamPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { FieldNames, lowerName } from "../http/field-names.ts";
-import { trimOws } from "../http/syntax.ts";
+import { trimOws } from "../shared/trim.ts";
 import { withoutBaseQuery } from "./target.ts";
 
 /** Fields that concern one connection only (RFC 9110 7.6.1), and those that frame a message. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
 import { type Framing, responseHead } from "../../src/http/response-head.ts";
-import { areFieldLines, endOfText, endOfToken, trimOws } from "../../src/http/syntax.ts";
+import { areFieldLines, endOfText, endOfToken } from "../../src/http/syntax.ts";
+import { trimOws } from "../../src/shared/trim.ts";
 
 describe("a response head", () => {
   const cases: [number, string[], Framing, boolean, string[]][] = [

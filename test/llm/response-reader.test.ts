@@ -175,6 +175,39 @@ describe("the kind of a body", () => {
   });
 });
 
+describe("a body that is too long to be parsed for a few members", () => {
+  const content = 'She said "{}", \\ and [left.'.repeat(100);
+  const choices = [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }];
+  const usage = { prompt_tokens: 9, completion_tokens: 700, prompt_tokens_details: { cached_tokens: 4 } };
+  const orders = {
+    "around the answer": { id: "a", model: "m-1", choices, usage, system_fingerprint: null },
+    "before the answer": { usage, model: "m-1", choices },
+    "behind the answer": { choices, model: "m-1", usage },
+  };
+
+  test.each(Object.entries(orders))("tells model and usage that stand %s", (_, body) => {
+    const { verdict, facts } = read(JSON.stringify(body), JSON_BODY);
+    expect([verdict, facts.model, facts.usage.inputTokens]).toEqual(["complete", "m-1", 9]);
+    expect([facts.usage.outputTokens, facts.usage.cachedTokens]).toEqual([700, 4]);
+  });
+
+  test("tells an error that stands beside usage", () => {
+    const error = { type: "server_error", code: "cut_off" };
+    for (const body of [
+      { error, choices, usage },
+      { model: "m-1", choices, usage, error },
+    ])
+      expect(read(JSON.stringify(body), JSON_BODY)).toMatchObject({ verdict: "error", facts: { error } });
+  });
+
+  test("is not whole where it broke off, though that looks like its end", () => {
+    const text = JSON.stringify({ usage, model: "m-1", choices });
+    const cut = text.slice(0, text.indexOf("{}") + 2);
+    expect(verdictOf(`${text.slice(0, -1)},"x":{}`, JSON_BODY, false)).toBe("truncated");
+    expect(verdictOf(cut.padEnd(1100, "}"), JSON_BODY, false)).toBe("truncated");
+  });
+});
+
 describe("the first payload", () => {
   const listen = (head: ResponseHead, texts: readonly string[]): string[] => {
     const calls: string[] = [];
