@@ -1,5 +1,4 @@
 import type { Usage } from "../llm/usage.ts";
-import type { LineBatcher, LineSource } from "./line-batcher.ts";
 import type { LineBytes } from "./line-bytes.ts";
 import { cut, fieldText } from "./text.ts";
 
@@ -52,30 +51,6 @@ export interface AccessRecord {
 }
 
 export type AccessFormat = "json" | "text";
-
-/** The access log of one configuration. */
-export class AccessLog {
-  private readonly lines: LineBatcher;
-  private readonly format: AccessFormat;
-  private readonly query: boolean;
-
-  /** `query`: tell the query too, secrets left out. */
-  constructor(lines: LineBatcher, format: AccessFormat, query: boolean) {
-    this.lines = lines;
-    this.format = format;
-    this.query = query;
-  }
-
-  /** Takes a request that has ended. Its line is written later, by way of `write`. */
-  add(source: LineSource): void {
-    this.lines.add(source);
-  }
-
-  /** Writes the line of a request. */
-  write(to: LineBytes, record: AccessRecord): void {
-    writeAccessLine(to, record, this.format, this.query);
-  }
-}
 
 const PATH_CHARS_MAX = 2048;
 const TEXT_CHARS_MAX = 256;

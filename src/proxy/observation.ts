@@ -5,8 +5,6 @@ import { type ApiPath, describePath, modelInPath } from "../llm/dialect.ts";
 import { peekRequest, wantsStream } from "../llm/request.ts";
 import type { ResponseFacts } from "../llm/response-facts.ts";
 import type { AccessOutcome } from "../observe/access-log.ts";
-import type { LineSource } from "../observe/line-batcher.ts";
-import type { LineBytes } from "../observe/line-bytes.ts";
 import { Attempt } from "./attempt.ts";
 import { headerValue } from "./headers.ts";
 import type { ForwardMetrics, RequestSeries } from "./metrics.ts";
@@ -20,7 +18,7 @@ const NO_BYTES = new Uint8Array(0);
  * once. The end is there when the handler has returned, the client has its answer or is gone, and the answer, if it
  * was relayed, has been judged.
  */
-export class Observation implements LineSource {
+export class Observation {
   readonly path: ApiPath;
   /** What went wrong for the client: a code of ours, or what is wrong with the answer it got. */
   error: string | null = null;
@@ -46,9 +44,6 @@ export class Observation implements LineSource {
   /** Since when the proxy itself is at work; null while it waits. */
   private busySinceMs: number | null = this.startedMs;
   private clientDoneMs: number | null = null;
-  /** For the access log: how it ended and when, in milliseconds since 1970. */
-  private outcome: AccessOutcome = "ok";
-  private endedMs = 0;
   /** Ends that are still to come: that of the handler, and that of the client's part. */
   private awaited = 2;
 
@@ -147,23 +142,15 @@ export class Observation implements LineSource {
     const gone = exchange.aborted && !this.completed;
     if (gone) metrics.disconnected(exchange.bytesOut > 0 ? "answering" : "waiting");
     else if (this.error !== null) metrics.failed(this.error, this.status ?? 0);
-    if (this.route.accessLog === null) return;
-    this.outcome = gone ? "client_gone" : this.error === null ? "ok" : "error";
-    this.endedMs = Date.now();
-    this.route.accessLog.add(this);
+    if (this.route.accessLog !== null)
+      this.writeAccessLog(gone ? "client_gone" : this.error === null ? "ok" : "error", durationMs);
   }
 
-  /** The bodies of request and answer: what else is left of the two may still hold them. */
-  get heldBytes(): number {
-    return this.body.length + this.exchange.bytesOut;
-  }
-
-  /** Writes the line of the access log. */
-  writeLine(to: LineBytes): void {
+  private writeAccessLog(outcome: AccessOutcome, durationMs: number): void {
     const { exchange, route, facts } = this;
     const peek = this.peek();
-    route.accessLog!.write(to, {
-      endedMs: this.endedMs,
+    route.accessLog!({
+      endedMs: Date.now(),
       requestId: this.requestId,
       forward: route.forward.name,
       client: this.client,
@@ -176,12 +163,12 @@ export class Observation implements LineSource {
       attempts: this.attempts,
       rejected: this.rejected ?? NONE,
       status: this.status,
-      outcome: this.outcome,
+      outcome,
       error: this.error,
       bytesIn: this.body.length,
       bytesOut: exchange.bytesOut,
       ttftMs: this.firstContentMs === null ? null : this.firstContentMs - this.startedMs,
-      durationMs: this.clientDoneMs! - this.startedMs,
+      durationMs,
       usage: facts?.usage ?? null,
     });
   }

@@ -31,8 +31,7 @@ function writeAccessLog(
   error: ErrorCode,
   status: number,
 ): void {
-  if (accessLog === null) return;
-  const record = {
+  accessLog?.({
     endedMs: Date.now(),
     requestId,
     forward: forward.name,
@@ -53,6 +52,5 @@ function writeAccessLog(
     ttftMs: null,
     durationMs: null,
     usage: null,
-  } as const;
-  accessLog.add({ heldBytes: 0, writeLine: (to) => accessLog.write(to, record) });
+  });
 }
