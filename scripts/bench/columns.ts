@@ -41,6 +41,9 @@ export const STREAM_COLUMNS = [
   value("delay p50 us", "lagP50Us"),
   added("added p50", "lagP50Us"),
   addedRatio("lagP50Us"),
+  // The ratio of the whole, too: what one p99 has over another is no p99 of anything, and changes much between rounds.
+  value("delay p99 us", "lagP99Us"),
+  ratio("lagP99Us"),
   added("added p99", "lagP99Us"),
   addedRatio("lagP99Us"),
   added("added first p50", "firstP50Us"),

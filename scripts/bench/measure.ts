@@ -63,13 +63,20 @@ async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: B
   const served = await serve(bench, one, target, upstream.port, begin);
   const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
 
-  const load = begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
+  const startLoad = () =>
+    begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
+  const warming = startLoad();
+  await warm(target, served.pid, one.warming);
+  await warming.stop();
+  // Streams fall into step as time goes by: what is late at once ends together, and begins together again. Their
+  // delays grow with that, whoever relays them, so each target is measured under a load of the same age.
+  const load = startLoad();
+  await Bun.sleep(one.warming.minMs);
   const usage = () => ({
     target: served.pid === null ? null : usageOf(served.pid),
     load: usageOf(load.pid),
     upstream: usageOf(upstream.tool.pid),
   });
-  await warm(target, served.pid, one.warming);
   load.tell("begin");
   await load.line(LATE_MS);
   const before = usage();
