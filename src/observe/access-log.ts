@@ -1,5 +1,6 @@
 import type { Usage } from "../llm/usage.ts";
 import type { LineBytes } from "./line-bytes.ts";
+import { Phrase } from "./phrase.ts";
 import { cut, fieldText } from "./text.ts";
 
 /** One attempt on an upstream, as the access log tells it. */
@@ -66,42 +67,80 @@ export function writeAccessLine(
   else to.ascii(textLine(record, query));
 }
 
+const P = {
+  time: new Phrase('{"time":"'),
+  requestId: new Phrase('","request_id":'),
+  forward: new Phrase(',"forward":'),
+  client: new Phrase(',"client":'),
+  method: new Phrase(',"method":'),
+  path: new Phrase(',"path":'),
+  model: new Phrase(',"model":'),
+  responseModel: new Phrase(',"response_model":'),
+  stream: new Phrase(',"stream":true'),
+  noStream: new Phrase(',"stream":false'),
+  unknownStream: new Phrase(',"stream":null'),
+  group: new Phrase(',"group":'),
+  attempts: new Phrase(',"attempts":['),
+  upstream: new Phrase('{"upstream":'),
+  nextUpstream: new Phrase(',{"upstream":'),
+  attemptStatus: new Phrase(',"status":'),
+  attemptError: new Phrase(',"error":'),
+  attemptMs: new Phrase(',"ms":'),
+  attemptEnd: new Phrase("}"),
+  probeEnd: new Phrase(',"probe":true}'),
+  rejected: new Phrase('],"rejected":['),
+  nothing: new Phrase(""),
+  comma: new Phrase(","),
+  status: new Phrase('],"status":'),
+  outcome: new Phrase(',"outcome":'),
+  error: new Phrase(',"error":'),
+  bytesIn: new Phrase(',"bytes_in":'),
+  bytesOut: new Phrase(',"bytes_out":'),
+  ttft: new Phrase(',"ttft_ms":'),
+  duration: new Phrase(',"duration_ms":'),
+  inputTokens: new Phrase(',"input_tokens":'),
+  outputTokens: new Phrase(',"output_tokens":'),
+  cachedTokens: new Phrase(',"cached_tokens":'),
+  reasoningTokens: new Phrase(',"reasoning_tokens":'),
+  end: new Phrase("}\n"),
+};
+
 function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   const { usage } = r;
-  to.time('{"time":"', r.endedMs);
-  to.json('","request_id":', cut(r.requestId, TEXT_CHARS_MAX));
-  to.json(',"forward":', r.forward);
-  to.json(',"client":', r.client);
-  to.json(',"method":', cutOrNull(r.method));
-  to.json(',"path":', pathOf(r.target, query));
-  to.json(',"model":', cutOrNull(r.model));
-  to.json(',"response_model":', cutOrNull(r.responseModel));
-  to.ascii(r.stream === null ? ',"stream":null' : r.stream ? ',"stream":true' : ',"stream":false');
-  to.json(',"group":', r.group);
-  to.ascii(',"attempts":[');
+  to.time(P.time, r.endedMs);
+  to.json(P.requestId, cut(r.requestId, TEXT_CHARS_MAX));
+  to.json(P.forward, r.forward);
+  to.json(P.client, r.client);
+  to.json(P.method, cutOrNull(r.method));
+  to.json(P.path, pathOf(r.target, query));
+  to.json(P.model, cutOrNull(r.model));
+  to.json(P.responseModel, cutOrNull(r.responseModel));
+  to.phrase(r.stream === null ? P.unknownStream : r.stream ? P.stream : P.noStream);
+  to.json(P.group, r.group);
+  to.phrase(P.attempts);
   for (let i = 0; i < r.attempts.length; i++) writeJsonAttempt(to, r.attempts[i]!, i === 0);
-  to.ascii('],"rejected":[');
-  for (let i = 0; i < r.rejected.length; i++) to.json(i === 0 ? "" : ",", r.rejected[i]!);
-  to.number('],"status":', r.status);
-  to.json(',"outcome":', r.outcome);
-  to.json(',"error":', r.error);
-  to.number(',"bytes_in":', r.bytesIn);
-  to.number(',"bytes_out":', r.bytesOut);
-  to.thousandths(',"ttft_ms":', r.ttftMs);
-  to.thousandths(',"duration_ms":', r.durationMs);
-  to.number(',"input_tokens":', usage === null ? null : usage.inputTokens);
-  to.number(',"output_tokens":', usage === null ? null : usage.outputTokens);
-  to.number(',"cached_tokens":', usage === null ? null : usage.cachedTokens);
-  to.number(',"reasoning_tokens":', usage === null ? null : usage.reasoningTokens);
-  to.ascii("}\n");
+  to.phrase(P.rejected);
+  for (let i = 0; i < r.rejected.length; i++) to.json(i === 0 ? P.nothing : P.comma, r.rejected[i]!);
+  to.number(P.status, r.status);
+  to.json(P.outcome, r.outcome);
+  to.json(P.error, r.error);
+  to.number(P.bytesIn, r.bytesIn);
+  to.number(P.bytesOut, r.bytesOut);
+  to.thousandths(P.ttft, r.ttftMs);
+  to.thousandths(P.duration, r.durationMs);
+  to.number(P.inputTokens, usage === null ? null : usage.inputTokens);
+  to.number(P.outputTokens, usage === null ? null : usage.outputTokens);
+  to.number(P.cachedTokens, usage === null ? null : usage.cachedTokens);
+  to.number(P.reasoningTokens, usage === null ? null : usage.reasoningTokens);
+  to.phrase(P.end);
 }
 
 function writeJsonAttempt(to: LineBytes, attempt: AccessAttempt, isFirst: boolean): void {
-  to.json(isFirst ? '{"upstream":' : ',{"upstream":', attempt.upstream);
-  to.number(',"status":', attempt.status);
-  to.json(',"error":', attempt.error);
-  to.thousandths(',"ms":', attempt.ms);
-  to.ascii(attempt.probe ? ',"probe":true}' : "}");
+  to.json(isFirst ? P.upstream : P.nextUpstream, attempt.upstream);
+  to.number(P.attemptStatus, attempt.status);
+  to.json(P.attemptError, attempt.error);
+  to.thousandths(P.attemptMs, attempt.ms);
+  to.phrase(attempt.probe ? P.probeEnd : P.attemptEnd);
 }
 
 function textLine(r: AccessRecord, query: boolean): string {

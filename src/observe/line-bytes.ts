@@ -1,11 +1,13 @@
+import { Phrase } from "./phrase.ts";
 import { jsonText } from "./text.ts";
 
 const START_BYTES = 16 * 1024;
-const NULL = "null";
+const NULL = new Phrase("null");
 const SPACE = 32;
 const QUOTE = 34;
 const POINT = 46;
 const ZERO = 48;
+const UPPER_Z = 90;
 const BACKSLASH = 92;
 const TILDE = 126;
 /** Numbers below this have ten digits at most, and are counted off in integers. */
@@ -13,6 +15,8 @@ const SMALL_NUMBERS = 2 ** 31;
 const DIGITS_MAX = 10;
 /** The point and the thousandths. */
 const DECIMALS_MAX = 4;
+/** The thousandths of a second and the zone. */
+const TIME_END_BYTES = 4;
 
 /**
  * Lines as bytes, written piece by piece into memory that is used over and over: joining texts would make dozens of
@@ -22,15 +26,23 @@ export class LineBytes {
   /** Bytes written so far. May be set back, to forget what came after. */
   length = 0;
   private bytes = new Uint8Array(START_BYTES);
+  private view = new DataView(this.bytes.buffer);
   private second = -1;
   /** The second that was written last, up to its point. */
-  private secondText = "";
+  private secondPhrase = NULL;
 
   /** Gives a copy of all that was written, and begins anew. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.bytes.slice(0, this.length);
     this.length = 0;
     return taken;
+  }
+
+  /** Writes a text that is the same each time. */
+  phrase(phrase: Phrase): void {
+    this.reserve(phrase.room);
+    phrase.write(this.view, this.length);
+    this.length += phrase.length;
   }
 
   /** Writes a text that is known to be of ASCII. */
@@ -43,9 +55,9 @@ export class LineBytes {
   }
 
   /** Writes a text as `jsonText` does; null as such. As in what follows, `name` stands before it as it is. */
-  json(name: string, text: string | null): void {
-    this.ascii(name);
-    if (text === null) return this.ascii(NULL);
+  json(name: Phrase, text: string | null): void {
+    this.phrase(name);
+    if (text === null) return this.phrase(NULL);
     this.reserve(text.length + 2);
     const { bytes } = this;
     let at = this.length;
@@ -61,9 +73,9 @@ export class LineBytes {
   }
 
   /** Writes a number as JSON has it; null as such. */
-  number(name: string, value: number | null): void {
-    this.ascii(name);
-    if (value === null) return this.ascii(NULL);
+  number(name: Phrase, value: number | null): void {
+    this.phrase(name);
+    if (value === null) return this.phrase(NULL);
     if (!isSmall(value)) return this.ascii(String(value));
     this.reserve(DIGITS_MAX);
     const { bytes } = this;
@@ -80,7 +92,7 @@ export class LineBytes {
   }
 
   /** Writes a number to a thousandth; null as such. */
-  thousandths(name: string, value: number | null): void {
+  thousandths(name: Phrase, value: number | null): void {
     if (value === null) return this.number(name, null);
     const rounded = Math.round(value * 1000);
     if (!isSmall(rounded)) return this.number(name, rounded / 1000);
@@ -101,17 +113,25 @@ export class LineBytes {
   }
 
   /** Writes a time, in milliseconds since 1970, as ISO 8601 has it. */
-  time(name: string, ms: number): void {
-    this.ascii(name);
+  time(name: Phrase, ms: number): void {
+    this.phrase(name);
     const second = Math.floor(ms / 1000);
     if (second !== this.second) {
       this.second = second;
-      this.secondText = new Date(second * 1000).toISOString().slice(0, -"000Z".length);
+      this.secondPhrase = new Phrase(new Date(second * 1000).toISOString().slice(0, -"000Z".length));
     }
-    this.ascii(this.secondText);
+    this.phrase(this.secondPhrase);
+    this.reserve(TIME_END_BYTES);
+    const { bytes } = this;
     const rest = Math.floor(ms - second * 1000);
-    this.number(rest < 10 ? "00" : rest < 100 ? "0" : "", rest);
-    this.ascii("Z");
+    const tens = (rest / 10) | 0;
+    const hundreds = (rest / 100) | 0;
+    let at = this.length;
+    bytes[at++] = ZERO + hundreds;
+    bytes[at++] = ZERO + tens - hundreds * 10;
+    bytes[at++] = ZERO + rest - tens * 10;
+    bytes[at++] = UPPER_Z;
+    this.length = at;
   }
 
   private reserve(count: number): void {
@@ -120,6 +140,7 @@ export class LineBytes {
     const larger = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
+    this.view = new DataView(larger.buffer);
   }
 }
 

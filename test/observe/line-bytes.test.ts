@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
 
 import { LineBytes } from "../../src/observe/line-bytes.ts";
+import { Phrase } from "../../src/observe/phrase.ts";
 import { jsonText } from "../../src/observe/text.ts";
 import { Random } from "../support/random.ts";
+
+const NOTHING = new Phrase("");
 
 function written(write: (to: LineBytes) => void): string {
   const lines = new LineBytes();
@@ -12,8 +15,8 @@ function written(write: (to: LineBytes) => void): string {
 
 test("numbers are written as JSON has them", () => {
   const edges = [0, 9, 10, 99, 100, 999, 1000, 2 ** 31 - 1, 2 ** 31, 10 ** 9, 2 ** 53, -1, -0, 0.5, 1e21];
-  for (const number of edges) expect(written((to) => to.number("", number))).toBe(String(number));
-  expect(written((to) => to.number("", null))).toBe("null");
+  for (const number of edges) expect(written((to) => to.number(NOTHING, number))).toBe(String(number));
+  expect(written((to) => to.number(NOTHING, null))).toBe("null");
 });
 
 test("thousandths are written as JSON has the rounded number", async () => {
@@ -37,9 +40,9 @@ test("thousandths are written as JSON has the rounded number", async () => {
   await random.run(async () => {
     const some = Array.from({ length: 2000 }, () => random.below(2 ** 30) / 2 ** random.below(30));
     for (const ms of [...edges, ...some])
-      expect(written((to) => to.thousandths("", ms))).toBe(JSON.stringify(Math.round(ms * 1000) / 1000));
+      expect(written((to) => to.thousandths(NOTHING, ms))).toBe(JSON.stringify(Math.round(ms * 1000) / 1000));
   });
-  expect(written((to) => to.thousandths("", null))).toBe("null");
+  expect(written((to) => to.thousandths(NOTHING, null))).toBe("null");
 });
 
 test("times are written as ISO 8601 has them, in whatever order they come", async () => {
@@ -49,7 +52,7 @@ test("times are written as ISO 8601 has them, in whatever order they come", asyn
     const lines = new LineBytes();
     for (let round = 0; round < 2000; round++) {
       const ms = start + random.below(4000) - 2000;
-      lines.time("", ms);
+      lines.time(NOTHING, ms);
       expect(Buffer.from(lines.take()).toString()).toBe(new Date(ms).toISOString());
     }
   });
@@ -60,10 +63,10 @@ test("a text is escaped wherever in it that is needed", async () => {
   await random.run(async () => {
     for (let round = 0; round < 2000; round++) {
       const text = `${"x".repeat(random.below(20))}${String.fromCharCode(random.below(0x180))}${"y".repeat(random.below(20))}`;
-      expect(written((to) => to.json("", text))).toBe(jsonText(text));
+      expect(written((to) => to.json(NOTHING, text))).toBe(jsonText(text));
     }
   });
-  expect(written((to) => to.json("", null))).toBe("null");
+  expect(written((to) => to.json(NOTHING, null))).toBe("null");
 });
 
 test("there is room for as much as is written, and what was taken stays as it is", () => {
@@ -79,4 +82,25 @@ test("there is room for as much as is written, and what was taken stays as it is
   lines.ascii("z".repeat(2_000_000));
   expect(Buffer.from(taken).toString("latin1")).toBe(text);
   expect(lines.length).toBe(2_000_000);
+});
+
+test("phrases of any length are written whole, and leave alone what stands before them", async () => {
+  const random = new Random();
+  await random.run(async () => {
+    const lines = new LineBytes();
+    let text = "";
+    // Long enough for the memory to grow between two words of one.
+    while (text.length < 100_000) {
+      const piece = Array.from({ length: random.below(40) }, () =>
+        String.fromCharCode(random.below(0x7f)),
+      ).join("");
+      text += piece;
+      lines.phrase(new Phrase(piece));
+    }
+    expect(Buffer.from(lines.take()).toString("latin1")).toBe(text);
+  });
+});
+
+test("a phrase is of ASCII", () => {
+  for (const text of ["\x7f", "ü", "\u2028"]) expect(() => new Phrase(text)).toThrow("ASCII");
 });
