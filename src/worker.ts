@@ -67,8 +67,8 @@ function serve({ generation: first, memory, capacity, worker }: Start): void {
   const recorder = new Recorder(shared.series.row(worker), (notices) => tell({ kind: "series", notices }));
   const dropped = recorder.counter("llmproxy_access_log_dropped_lines_total");
   const batcher = new LineBatcher(
-    (lines) => self.postMessage({ kind: "access", lines } satisfies FromWorker, [lines.buffer]),
-    () => shared.workers.logBytesTaken(worker),
+    shared.logs[worker]!,
+    (slot, length) => tell({ kind: "access", slot, length }),
     (lines) => dropped.add(lines),
   );
   accessLines = batcher;

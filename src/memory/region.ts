@@ -22,6 +22,11 @@ export class Region {
     return region.#offset;
   }
 
+  uint8(length: number): Uint8Array {
+    const offset = this.#take(length);
+    return this.#buffer === null ? new Uint8Array(0) : new Uint8Array(this.#buffer, offset, length);
+  }
+
   int32(length: number): Int32Array {
     const offset = this.#take(length * Int32Array.BYTES_PER_ELEMENT);
     return this.#buffer === null ? new Int32Array(0) : new Int32Array(this.#buffer, offset, length);

@@ -1,6 +1,7 @@
 import { BalancerMemory } from "./balancer-memory.ts";
 import type { Capacity } from "./capacity.ts";
 import { LimitsMemory } from "./limits-memory.ts";
+import { LogSlots } from "./log-slots.ts";
 import { Region } from "./region.ts";
 import { SeriesCells } from "./series-cells.ts";
 import { WorkerCells } from "./worker-cells.ts";
@@ -14,12 +15,15 @@ export class SharedMemory {
   readonly series: SeriesCells;
   readonly workers: WorkerCells;
   readonly limits: LimitsMemory;
+  /** By worker. */
+  readonly logs: readonly LogSlots[];
 
   constructor(region: Region, capacity: Capacity) {
     this.balancer = new BalancerMemory(region, capacity);
     this.series = new SeriesCells(region, capacity.workers, SERIES_CELLS);
     this.workers = new WorkerCells(region, capacity.workers);
     this.limits = new LimitsMemory(region, capacity);
+    this.logs = Array.from({ length: capacity.workers }, () => new LogSlots(region));
   }
 
   /** A fresh buffer of the right size, all zero. */
@@ -37,5 +41,6 @@ export class SharedMemory {
     this.balancer.giveBackWorker(worker);
     this.limits.giveBackWorker(worker);
     this.workers.clear(worker);
+    this.logs[worker]!.clear();
   }
 }

@@ -2,8 +2,7 @@ import type { Region } from "./region.ts";
 
 const LAG_MS = 0;
 const BEAT_MS = 1;
-const LOG_BYTES_TAKEN = 2;
-const CELLS = 3;
+const CELLS = 2;
 
 /**
  * A few numbers for each worker, each of them written by one thread alone (who that is stands with the method) and
@@ -27,16 +26,6 @@ export class WorkerCells {
   lastBeat(worker: number): { readonly lagMs: number; readonly atMs: number } {
     const row = this.rows[worker]!;
     return { lagMs: row[LAG_MS]!, atMs: row[BEAT_MS]! };
-  }
-
-  /** By the supervisor: it has taken so many more bytes of the worker's log. */
-  takeLogBytes(worker: number, bytes: number): void {
-    this.rows[worker]![LOG_BYTES_TAKEN]! += bytes;
-  }
-
-  /** Bytes of log that were taken of the worker since it started. */
-  logBytesTaken(worker: number): number {
-    return this.rows[worker]![LOG_BYTES_TAKEN]!;
   }
 
   /** By the supervisor, when the worker has ended and before another takes its number. */

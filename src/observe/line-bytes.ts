@@ -1,7 +1,7 @@
 import { Phrase } from "./phrase.ts";
 import { jsonText } from "./text.ts";
 
-const START_BYTES = 16 * 1024;
+const START_BYTES = 32 * 1024;
 const NULL = new Phrase("null");
 const SPACE = 32;
 const QUOTE = 34;
@@ -31,11 +31,9 @@ export class LineBytes {
   /** The second that was written last, up to its point. */
   private secondPhrase = NULL;
 
-  /** Gives a copy of all that was written, and begins anew. */
-  take(): Uint8Array<ArrayBuffer> {
-    const taken = this.bytes.slice(0, this.length);
-    this.length = 0;
-    return taken;
+  /** What was written, as it is until something else is. */
+  written(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
   }
 
   /** Writes a text that is the same each time. */

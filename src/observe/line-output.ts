@@ -1,4 +1,5 @@
 import type { ByteSink } from "./byte-sinks.ts";
+import { linesIn } from "./lines-in.ts";
 
 /** Lines waiting to be written are at most this many bytes, all together. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
@@ -9,7 +10,7 @@ const LINE_END = Uint8Array.of(NEWLINE);
 
 interface Waiting {
   readonly lines: Uint8Array;
-  readonly onDropped: (lines: number) => void;
+  readonly onDone: (droppedLines: number) => void;
 }
 
 /**
@@ -29,14 +30,17 @@ export class LineOutput {
     this.sink = sink;
   }
 
-  /** Takes one or several whole lines, each with its line end. `onDropped` is told how many of them could not be written. */
-  write(lines: Uint8Array, onDropped: (lines: number) => void): void {
+  /**
+   * Takes one or several whole lines, each with its line end. They must stay as they are until `onDone`, which is told
+   * once how many of them could not be written.
+   */
+  write(lines: Uint8Array, onDone: (droppedLines: number) => void): void {
     if (this.waitingBytes + lines.length > WAITING_BYTES_MAX) {
-      onDropped(linesIn(lines));
+      onDone(linesIn(lines));
       return;
     }
     this.waitingBytes += lines.length;
-    this.queue.push({ lines, onDropped });
+    this.queue.push({ lines, onDone });
     if (!this.writing) void this.run();
   }
 
@@ -72,20 +76,12 @@ export class LineOutput {
     const written = await this.sink.write(bytes);
     if (written > 0) this.torn = bytes[written - 1] !== NEWLINE;
     this.waitingBytes -= length;
-    if (written === bytes.length) return;
     // A line of which only the end is missing gets that when writing goes on.
     const lostFrom = this.torn && bytes[written] === NEWLINE ? written + 1 : written;
     let end = before;
-    for (const { lines, onDropped } of batch) {
+    for (const { lines, onDone } of batch) {
       end += lines.length;
-      if (end > lostFrom) onDropped(linesIn(lines, Math.max(0, lines.length - (end - lostFrom))));
+      onDone(end <= lostFrom ? 0 : linesIn(lines, Math.max(0, lines.length - (end - lostFrom))));
     }
   }
-}
-
-/** Lines that end behind `from`. */
-export function linesIn(bytes: Uint8Array, from = 0): number {
-  let count = 0;
-  for (let at = bytes.indexOf(NEWLINE, from); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++;
-  return count;
 }

@@ -1,7 +1,8 @@
 import type { AccessLogPlan } from "../config/plan.ts";
 import type { SampleSource } from "../observe/board.ts";
 import { identityOf, sinkOf } from "../observe/byte-sinks.ts";
-import { LineOutput, linesIn } from "../observe/line-output.ts";
+import { LineOutput } from "../observe/line-output.ts";
+import { linesIn } from "../observe/lines-in.ts";
 import { LogFile } from "../observe/log-file.ts";
 
 const STDOUT = 1;
@@ -66,13 +67,14 @@ export class Logs {
     return this.standardOutput;
   }
 
-  /** Takes whole lines of the access log. */
-  readonly writeAccess = (lines: Uint8Array): void => {
-    if (this.access === null) this.droppedAccessLines += linesIn(lines);
-    else
-      this.access.output.write(lines, (dropped) => {
-        this.droppedAccessLines += dropped;
-      });
+  /** Takes whole lines of the access log, which must stay as they are until `onDone`. */
+  readonly writeAccess = (lines: Uint8Array, onDone: () => void): void => {
+    const count = (dropped: number) => {
+      this.droppedAccessLines += dropped;
+      onDone();
+    };
+    if (this.access === null) count(linesIn(lines));
+    else this.access.output.write(lines, count);
   };
 
   /** Tells how many lines could not be written. */

@@ -45,7 +45,7 @@ export type FromWorker =
   /** No request is on an earlier configuration any longer. */
   | { readonly kind: "settled"; readonly generation: number }
   | { readonly kind: "series"; readonly notices: readonly SeriesNotice[] }
-  /** Lines of the access log, each with its end. */
-  | { readonly kind: "access"; readonly lines: Uint8Array }
+  /** So many bytes of lines of the access log, each with its end, are in one of its slots for them. */
+  | { readonly kind: "access"; readonly slot: number; readonly length: number }
   | { readonly kind: "log"; readonly line: string }
   | { readonly kind: "drained" };

@@ -23,8 +23,8 @@ export interface SupervisorOptions {
   readonly workerUrl: URL | string;
   readonly logLevel: Level;
   readonly writeLine: (line: string) => void;
-  /** Takes whole lines of the access log. */
-  readonly writeAccess: (lines: Uint8Array) => void;
+  /** Takes whole lines of the access log, which stay as they are until `onDone`. */
+  readonly writeAccess: (lines: Uint8Array, onDone: () => void) => void;
   /** Connections that the process may have with so many workers, to clients and upstreams together; 0 = no bound. */
   readonly connectionsMax: (workers: number) => number;
 }
@@ -210,10 +210,13 @@ export class Supervisor {
     if (message.kind === "series") this.board.take(worker, message.notices);
     else if (message.kind === "log") this.options.writeLine(message.line);
     else if (message.kind === "settled") this.generations.settled(worker, message.generation);
-    else if (message.kind === "access") {
-      this.memory.workers.takeLogBytes(worker, message.lines.length);
-      this.options.writeAccess(message.lines);
-    }
+    else if (message.kind === "access") this.writeAccess(worker, message.slot, message.length);
+  }
+
+  private writeAccess(worker: number, slot: number, length: number): void {
+    const slots = this.memory.logs[worker]!;
+    slots.hold(slot);
+    this.options.writeAccess(slots.bytes(slot).subarray(0, length), () => slots.free(slot));
   }
 
   /** Gives back what an ended worker held, keeps what it had counted, and starts another in its place if it died. */

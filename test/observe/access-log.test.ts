@@ -35,7 +35,7 @@ const record: AccessRecord = {
 function accessLine(record: AccessRecord, format: AccessFormat, query: boolean): string {
   const lines = new LineBytes();
   writeAccessLine(lines, record, format, query);
-  return Buffer.from(lines.take()).toString("latin1");
+  return Buffer.from(lines.written()).toString("latin1");
 }
 
 function jsonOf(changes: Partial<AccessRecord> = {}, query = false): Record<string, unknown> {

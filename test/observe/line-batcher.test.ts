@@ -1,20 +1,32 @@
 import { expect, test } from "bun:test";
 
+import { LOG_SLOT_BYTES, LogSlots } from "../../src/memory/log-slots.ts";
+import { Region } from "../../src/memory/region.ts";
 import { LineBatcher } from "../../src/observe/line-batcher.ts";
+import { Random } from "../support/random.ts";
 import { eventually } from "../support/wait.ts";
 
 function setup() {
-  const state = { posted: [] as string[], taken: 0, dropped: 0 };
+  const bytes = Region.measure((region) => new LogSlots(region));
+  const slots = new LogSlots(new Region(new SharedArrayBuffer(bytes)));
+  const state = { posted: [] as string[], out: [] as number[], dropped: 0 };
   const batcher = new LineBatcher(
-    (lines) => state.posted.push(Buffer.from(lines).toString()),
-    () => state.taken,
+    slots,
+    (slot, length) => {
+      slots.hold(slot);
+      state.out.push(slot);
+      state.posted.push(Buffer.from(slots.bytes(slot).subarray(0, length)).toString());
+    },
     (lines) => (state.dropped += lines),
   );
   const add = (line: string): void => {
     batcher.begin().ascii(line);
     batcher.end();
   };
-  return { state, batcher, add };
+  const giveBack = () => {
+    for (const slot of state.out.splice(0)) slots.free(slot);
+  };
+  return { state, slots, batcher, add, giveBack };
 }
 
 test("lines are posted together, some time later, in order", async () => {
@@ -25,13 +37,13 @@ test("lines are posted together, some time later, in order", async () => {
   expect(state.posted).toEqual([Array.from({ length: 100 }, (_, i) => `${i}\n`).join("")]);
 });
 
-test("a batch that is long enough is posted at once", () => {
+test("a batch that fills its slot is posted at once", () => {
   const { state, add } = setup();
   const line = `${"x".repeat(1023)}\n`;
-  for (let i = 0; i < 255; i++) add(line);
+  for (let i = 0; i < LOG_SLOT_BYTES / 1024; i++) add(line);
   expect(state.posted).toHaveLength(0);
-  add(line);
-  expect(state.posted).toHaveLength(1);
+  for (let i = 0; i < 16; i++) add(line);
+  expect(state.posted.map((lines) => lines.length)).toEqual([LOG_SLOT_BYTES]);
 });
 
 test("what is there at the end is posted on demand, and nothing twice", async () => {
@@ -43,15 +55,16 @@ test("what is there at the end is posted on demand, and nothing twice", async ()
   expect(state.posted).toEqual(["a\n"]);
 });
 
-test("while nothing is taken at most a megabyte is posted; the rest is dropped and counted", () => {
-  const { state, batcher, add } = setup();
+test("while nothing is given back at most a megabyte is posted; the rest is dropped and counted", () => {
+  const { state, batcher, add, giveBack } = setup();
   const line = `${"x".repeat(999)}\n`;
   for (let i = 0; i < 3000; i++) add(line);
   batcher.flush();
   const posted = state.posted.join("").length;
+  expect(posted).toBeGreaterThan(1_000_000);
   expect(posted).toBeLessThanOrEqual(1024 * 1024);
   expect(posted / 1000 + state.dropped).toBe(3000);
-  state.taken = posted;
+  giveBack();
   add(line);
   batcher.flush();
   expect(state.posted.join("").length).toBe(posted + 1000);
@@ -65,4 +78,50 @@ test("a line that is not brought to its end is forgotten", () => {
   batcher.begin().ascii("half of ");
   batcher.flush();
   expect(state.posted).toEqual(["a\nb\n"]);
+});
+
+test("a line that no slot has room for is dropped and counted, and harms no other", () => {
+  const { state, batcher, add } = setup();
+  add("a\n");
+  add(`${"x".repeat(LOG_SLOT_BYTES)}\n`);
+  add("b\n");
+  batcher.flush();
+  expect(state.posted).toEqual(["a\nb\n"]);
+  expect(state.dropped).toBe(1);
+});
+
+test("lines of any length come whole and in order, whenever slots are given back", async () => {
+  const random = new Random();
+  await random.run(async () => {
+    const { state, batcher, add, giveBack } = setup();
+    const lines = 5_000;
+    for (let i = 0; i < lines; i++) {
+      add(`${i} ${"x".repeat(random.below(random.below(50) === 0 ? 40_000 : 600))}\n`);
+      if (random.below(500) === 0) batcher.flush();
+      if (random.below(800) === 0) giveBack();
+    }
+    batcher.flush();
+    const numbers: number[] = [];
+    for (const batch of state.posted) {
+      expect(batch.endsWith("\n")).toBe(true);
+      for (const line of batch.slice(0, -1).split("\n")) {
+        expect(line).toMatch(/^\d+ x*$/);
+        numbers.push(Number.parseInt(line, 10));
+      }
+    }
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    expect(numbers.length + state.dropped).toBe(lines);
+  });
+});
+
+test("when a worker ends, what it had not passed on is free again, and what is being written is not", () => {
+  const { slots } = setup();
+  const claimed = [slots.claim(), slots.claim(), slots.claim(), slots.claim()];
+  expect(claimed).toEqual([0, 1, 2, 3]);
+  expect(slots.claim()).toBeNull();
+  slots.hold(1);
+  slots.clear();
+  expect([slots.claim(), slots.claim(), slots.claim(), slots.claim()]).toEqual([0, 2, 3, null]);
+  slots.free(1);
+  expect(slots.claim()).toBe(1);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
 import type { ByteSink } from "../../src/observe/byte-sinks.ts";
-import { LineOutput, linesIn } from "../../src/observe/line-output.ts";
+import { LineOutput } from "../../src/observe/line-output.ts";
+import { linesIn } from "../../src/observe/lines-in.ts";
 import { Random } from "../support/random.ts";
 
 /** A sink that takes what a test lets it take. */
@@ -63,6 +64,29 @@ describe("an output", () => {
     void flushed.then(() => (done = true));
     while (!done) await Promise.race([sink.go(), flushed]);
     expect(sink.text.length).toBe(accepted * 1000);
+  });
+
+  test("says once of all that it took that it needs it no longer", async () => {
+    const sink = new SlowSink(true);
+    const output = new LineOutput(sink);
+    const done: string[] = [];
+    for (const name of ["a", "b", "c"]) {
+      const lines = Buffer.from(`${name}\n`);
+      output.write(lines, (dropped) => {
+        done.push(`${name} ${dropped}`);
+        // Whoever gave them may write something else there.
+        lines.fill("!");
+      });
+    }
+    expect(done).toEqual([]);
+    const flushed = output.flush(10_000);
+    await sink.go();
+    await sink.go();
+    await flushed;
+    expect(done).toEqual(["a 0", "b 0", "c 0"]);
+    expect(sink.text).toBe("a\nb\nc\n");
+    output.write(Buffer.alloc(5_000_000, "\n"), (dropped) => done.push(`too much ${dropped}`));
+    expect(done.at(-1)).toBe("too much 5000000");
   });
 
   test("gives up waiting at the end after the limit", async () => {

@@ -39,8 +39,8 @@ test("an exception in a request is a 500 with the request id, one log line with 
   const memory = SharedMemory.over(SharedMemory.allocate(capacity), capacity);
   const recorder = new Recorder(memory.series.row(0), () => {});
   const noLines = new LineBatcher(
+    memory.logs[0]!,
     () => {},
-    () => 0,
     () => {},
   );
   const worker = new WorkerProxy(memory, 0, recorder, noLines);
