@@ -13,7 +13,7 @@ const CHOICE_INDEX_MAX = 30;
  */
 const TELLING = new KeyScanner(["usage", "error", "finish_reason", "index"]);
 
-const MEMBERS = new Members(["model", "usage", "error"]);
+const MEMBERS = new Members(["model", "usage"], ["error"]);
 
 /**
  * Chat completions, legacy completions and embeddings. A stream ends with `[DONE]`.

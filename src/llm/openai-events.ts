@@ -22,7 +22,7 @@ const TERMINAL: ReadonlySet<string> = new Set([
 const PRELUDES: ReadonlySet<string> = new Set(["response.created", "response.queued"]);
 const PRELUDE_BYTES_MAX = 16 * 1024;
 
-const MEMBERS = new Members(["model", "usage", "status", "error"]);
+const MEMBERS = new Members(["model", "usage"], ["status", "error"]);
 const STORED_MEMBERS = new Members(["model"]);
 
 /**

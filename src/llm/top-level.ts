@@ -39,6 +39,10 @@ export class TopLevel {
   private readonly names: readonly Uint8Array[];
   private readonly found: (Span | null)[];
   private missing: number;
+  /** How many of the first names must be found before the search may end early; 0 = it is near its end. */
+  private wanted: number;
+  /** Steps that are left then. */
+  private stepsBeyond = 0;
   private isWhole = false;
   /** Bytes and strings that may still be looked at in this direction. */
   private steps = 0;
@@ -48,26 +52,43 @@ export class TopLevel {
     this.names = names;
     this.found = names.map(() => null);
     this.missing = names.length;
+    this.wanted = names.length;
   }
 
   /**
-   * Looks for members by name, within `stepsMax` steps from the beginning and `backwardMax` from the end: a byte outside
+   * Looks for members by name, within `stepsMax` steps from the beginning and as many from the end: a byte outside
    * strings is one, a string four.
    * Names are ASCII and need no escapes. Of a repeated name the first found counts. Anything but a JSON object has no
    * members. Never throws.
    */
-  static find(
-    bytes: Uint8Array,
-    names: readonly Uint8Array[],
-    stepsMax: number,
-    backwardMax = stepsMax,
-  ): FoundMembers {
+  static find(bytes: Uint8Array, names: readonly Uint8Array[], stepsMax: number): FoundMembers {
     const scan = new TopLevel(bytes, names);
     scan.steps = stepsMax;
     const isOver = scan.forward();
-    scan.steps = backwardMax;
+    scan.steps = stepsMax;
     if (!isOver) scan.backward();
     return { spans: scan.found, isWhole: isOver && scan.isWhole };
+  }
+
+  /**
+   * Looks first from the end, and for what was not found so from the beginning. Once the first `wanted` of the names are
+   * found, the others are looked for only near them: within `stepsBeyond` steps.
+   */
+  static findFromEnd(
+    bytes: Uint8Array,
+    names: readonly Uint8Array[],
+    wanted: number,
+    stepsMax: number,
+    stepsBeyond: number,
+  ): readonly (Span | null)[] {
+    const scan = new TopLevel(bytes, names);
+    scan.wanted = wanted;
+    scan.stepsBeyond = stepsBeyond;
+    scan.steps = stepsMax;
+    if (bytes[scan.blanksAfter(0)] !== LEFT_BRACE || scan.backward()) return scan.found;
+    scan.steps = scan.wanted === 0 ? stepsBeyond : stepsMax;
+    scan.forward();
+    return scan.found;
   }
 
   /** True when all is found, or there is nothing more to find. */
@@ -93,23 +114,25 @@ export class TopLevel {
     return true;
   }
 
-  private backward(): void {
+  /** True when all is found. */
+  private backward(): boolean {
     const { bytes } = this;
     let at = this.blanksBefore(bytes.length - 1);
-    if (bytes[at] !== RIGHT_BRACE) return;
+    if (bytes[at] !== RIGHT_BRACE) return false;
     do {
       const end = this.blanksBefore(at - 1) + 1;
       const start = this.valueStart(end - 1);
-      if (start < 0) return;
+      if (start < 0) return false;
       at = this.blanksBefore(start - 1);
-      if (bytes[at] !== COLON) return;
+      if (bytes[at] !== COLON) return false;
       const keyEnd = this.blanksBefore(at - 1);
-      if (bytes[keyEnd] !== QUOTE) return;
+      if (bytes[keyEnd] !== QUOTE) return false;
       const keyStart = this.stringStart(keyEnd - 1) + 1;
-      if (keyStart <= 0) return;
+      if (keyStart <= 0) return false;
       this.take(keyStart, keyEnd, start, end);
       at = this.blanksBefore(keyStart - 2);
     } while (bytes[at] === COMMA && this.missing > 0);
+    return this.missing === 0;
   }
 
   private take(keyStart: number, keyEnd: number, start: number, end: number): void {
@@ -121,6 +144,10 @@ export class TopLevel {
       if (same < name.length) continue;
       this.found[i] = { start, end };
       this.missing--;
+      if (i < this.wanted && this.found.indexOf(null) >= this.wanted) {
+        this.wanted = 0;
+        this.steps = Math.min(this.steps, this.stepsBeyond);
+      }
       return;
     }
   }
