@@ -65,13 +65,16 @@ async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: B
 
   const startLoad = () =>
     begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
-  const warming = startLoad();
+  let load = startLoad();
   await warm(target, served.pid, one.warming);
-  await warming.stop();
-  // Streams fall into step as time goes by: what is late at once ends together, and begins together again. Their
-  // delays grow with that, whoever relays them, so each target is measured under a load of the same age.
-  const load = startLoad();
-  await Bun.sleep(one.warming.minMs);
+  if (!one.memory) {
+    // Streams fall into step as time goes by: what is late at once ends together, and begins together again. Their
+    // delays grow with that, whoever relays them, so each target is measured under a load of the same age. Memory is
+    // not: what one load leaves behind would count as what the next one needs.
+    await load.stop();
+    load = startLoad();
+    await Bun.sleep(one.warming.minMs);
+  }
   const usage = () => ({
     target: served.pid === null ? null : usageOf(served.pid),
     load: usageOf(load.pid),
