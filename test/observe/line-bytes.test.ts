@@ -94,7 +94,6 @@ test("phrases of any length are written whole, and leave alone what stands befor
   await random.run(async () => {
     const lines = new LineBytes();
     let text = "";
-    // Long enough for the memory to grow between two words of one.
     while (text.length < 100_000) {
       const piece = Array.from({ length: random.below(40) }, () =>
         String.fromCharCode(random.below(0x7f)),
@@ -104,6 +103,20 @@ test("phrases of any length are written whole, and leave alone what stands befor
     }
     expect(textOf(lines)).toBe(text);
   });
+});
+
+test("a phrase finds room wherever the memory ends", () => {
+  for (let left = 0; left <= 20; left++) {
+    for (let length = 0; length <= 20; length++) {
+      const lines = new LineBytes();
+      // Memory grows by doubling from 32 KB.
+      const before = "x".repeat(32 * 1024 - left);
+      const piece = "abcdefghijklmnopqrstuvwxyz".slice(0, length);
+      lines.ascii(before);
+      lines.phrase(new Phrase(piece));
+      expect(textOf(lines) === before + piece).toBe(true);
+    }
+  }
 });
 
 test("a phrase is of ASCII", () => {
