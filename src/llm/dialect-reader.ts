@@ -10,7 +10,6 @@ import type { ResponseFacts } from "./response-facts.ts";
 export const LEARNING_EVENTS_MAX = 128;
 
 const LEFT_BRACKET = 91;
-const RIGHT_BRACE = 125;
 const SPACE = 32;
 const DONE = [91, 68, 79, 78, 69, 93] as const;
 const KEEP_ALIVE_NAMES: ReadonlySet<string> = new Set(["ping", "keepalive", "keep-alive", "heartbeat"]);
@@ -70,12 +69,6 @@ export function isDoneMarker(bytes: Uint8Array, start: number, end: number): boo
   if (end - start !== DONE.length) return false;
   for (let i = 0; i < DONE.length; i++) if (bytes[start + i] !== DONE[i]) return false;
   return true;
-}
-
-/** Whether a text that is too long to parse ends as a JSON object does. */
-export function isClosed(bytes: Uint8Array, start: number, end: number): boolean {
-  while (end > start && bytes[end - 1]! <= SPACE) end--;
-  return end > start && bytes[end - 1] === RIGHT_BRACE;
 }
 
 /** Whether events of this name only keep the connection alive. */

@@ -5,6 +5,8 @@ export type JsonObject = { readonly [key: string]: unknown };
 const CANDIDATES_MAX = 8;
 
 const COPIED_BYTES_MAX = 1000;
+const SPACE = 32;
+const RIGHT_BRACE = 125;
 
 const decoder = new TextDecoder();
 
@@ -37,6 +39,12 @@ function partOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const length = end - start;
   if (length === bytes.length) return bytes;
   return length > COPIED_BYTES_MAX ? bytes.subarray(start, end) : Buffer.copyBytesFrom(bytes, start, length);
+}
+
+/** Whether a text that is not parsed ends as a JSON object does. */
+export function isClosed(bytes: Uint8Array, start: number, end: number): boolean {
+  while (end > start && bytes[end - 1]! <= SPACE) end--;
+  return end > start && bytes[end - 1] === RIGHT_BRACE;
 }
 
 /**

@@ -1,6 +1,6 @@
-import { DialectReader, isClosed, isDoneMarker, isKeepAlive } from "./dialect-reader.ts";
+import { DialectReader, isDoneMarker, isKeepAlive } from "./dialect-reader.ts";
 import { EventTypes } from "./event-type.ts";
-import { asObject, type JsonObject, lastObjectOf } from "./json.ts";
+import { asObject, isClosed, type JsonObject, lastObjectOf } from "./json.ts";
 import { Members } from "./members.ts";
 import { describeError } from "./response-error.ts";
 import { takeOpenAiUsage } from "./usage.ts";

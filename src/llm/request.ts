@@ -1,5 +1,6 @@
 import type { ApiPath } from "./dialect.ts";
 import { mediaTypeOf } from "./framing.ts";
+import { isClosed } from "./json.ts";
 import { LastText } from "./last-text.ts";
 import { type Span, TopLevel } from "./top-level.ts";
 
@@ -7,11 +8,18 @@ import { type Span, TopLevel } from "./top-level.ts";
 export interface RequestPeek {
   readonly model: string | null;
   readonly stream: boolean | null;
-  /** All members were seen, so null means not said. */
-  readonly isWhole: boolean;
+  /** It does not say `stream`, as far as that can be known. */
+  readonly isStreamUnsaid: boolean;
 }
 
+/** Of a request that cannot be read. */
+export const UNKNOWN_PEEK: RequestPeek = { model: null, stream: null, isStreamUnsaid: false };
+
 const NAMES = ["model", "stream"].map((name) => new TextEncoder().encode(name));
+const MODEL_ONLY = NAMES.slice(0, 1);
+const STREAM_KEY = Buffer.from('"stream"', "latin1");
+/** In a body up to this size the key is searched for by its bytes. */
+const SEARCHED_BYTES_MAX = 16 * 1024;
 const MODEL_BYTES_MAX = 256;
 /** How far to look from either end: at first, and once more if the model was not there. */
 const NEAR_STEPS = 1024;
@@ -22,7 +30,7 @@ const PLAUSIBLE: ReadonlySet<string> = new Set([
   "application/x-www-form-urlencoded",
   "text/plain",
 ]);
-const UNKNOWN: RequestPeek = { model: null, stream: null, isWhole: false };
+const LEFT_BRACE = 123;
 const LOWER_T = 116;
 const LOWER_F = 102;
 
@@ -40,16 +48,28 @@ export function peekRequest(
   contentType: string | null,
   contentEncoding: string | null,
 ): RequestPeek {
-  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN;
-  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN;
-  let members = TopLevel.find(body, NAMES, NEAR_STEPS);
-  if (members.spans[0] === null && !members.isWhole) members = TopLevel.find(body, NAMES, FAR_STEPS);
-  const [model, stream] = members.spans;
+  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN_PEEK;
+  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN_PEEK;
+  // Mostly so, and then no way past all messages is needed.
+  const isUnsaid = body.length <= SEARCHED_BYTES_MAX && isObject(body) && !holds(body, STREAM_KEY);
+  const names = isUnsaid ? MODEL_ONLY : NAMES;
+  let members = TopLevel.find(body, names, NEAR_STEPS);
+  if (members.spans[0] === null && !members.isWhole) members = TopLevel.find(body, names, FAR_STEPS);
+  const { spans, isWhole } = members;
   return {
-    model: modelIn(body, model ?? null),
-    stream: flagIn(body, stream ?? null),
-    isWhole: members.isWhole,
+    model: modelIn(body, spans[0] ?? null),
+    stream: isUnsaid ? null : flagIn(body, spans[1] ?? null),
+    isStreamUnsaid: isUnsaid || isWhole,
   };
+}
+
+/** Whether a body begins and ends as a JSON object does. */
+function isObject(body: Uint8Array): boolean {
+  return body[0] === LEFT_BRACE && isClosed(body, 0, body.length);
+}
+
+function holds(body: Uint8Array, bytes: Buffer): boolean {
+  return Buffer.prototype.indexOf.call(body, bytes) >= 0;
 }
 
 /**
@@ -58,7 +78,7 @@ export function peekRequest(
  */
 export function wantsStream(path: ApiPath, peek: RequestPeek): boolean | null {
   if (path.streaming === "always" || path.streaming === "never") return path.streaming === "always";
-  if (peek.stream !== null || !peek.isWhole) return peek.stream;
+  if (peek.stream !== null || !peek.isStreamUnsaid) return peek.stream;
   return path.streaming === "unless-refused";
 }
 

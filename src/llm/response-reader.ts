@@ -1,11 +1,11 @@
 import { AnthropicReader } from "./anthropic.ts";
 import { BodyKeeper } from "./body-keeper.ts";
-import { type DialectReader, isClosed } from "./dialect-reader.ts";
+import type { DialectReader } from "./dialect-reader.ts";
 import { type Dialect, hasTerminalEvent } from "./dialect.ts";
 import { ElementReader } from "./elements.ts";
 import { firstByteAt, framingOf, isReadable, isStreamMedia, mediaTypeOf } from "./framing.ts";
 import { GeminiReader } from "./gemini.ts";
-import { asObject, parseJson } from "./json.ts";
+import { asObject, isClosed, parseJson } from "./json.ts";
 import { LineReader } from "./lines.ts";
 import { OllamaReader } from "./ollama.ts";
 import { OpenAiChatReader } from "./openai-chat.ts";

@@ -1,5 +1,6 @@
 import type { Usage } from "../llm/usage.ts";
 import type { LineBytes } from "./line-bytes.ts";
+import { MemberPhrase } from "./member-phrase.ts";
 import { Phrase } from "./phrase.ts";
 import { cut, fieldText } from "./text.ts";
 
@@ -69,60 +70,64 @@ export function writeAccessLine(
 
 const P = {
   time: new Phrase('{"time":"'),
-  requestId: new Phrase('","request_id":'),
-  forward: new Phrase(',"forward":'),
-  client: new Phrase(',"client":'),
-  method: new Phrase(',"method":'),
-  path: new Phrase(',"path":'),
-  model: new Phrase(',"model":'),
-  responseModel: new Phrase(',"response_model":'),
+  requestId: new MemberPhrase('","request_id":'),
+  forward: new MemberPhrase(',"forward":'),
+  client: new MemberPhrase(',"client":'),
+  method: new MemberPhrase(',"method":'),
+  path: new MemberPhrase(',"path":'),
+  model: new MemberPhrase(',"model":'),
+  responseModel: new MemberPhrase(',"response_model":'),
   stream: new Phrase(',"stream":true'),
   noStream: new Phrase(',"stream":false'),
   unknownStream: new Phrase(',"stream":null'),
-  group: new Phrase(',"group":'),
+  group: new MemberPhrase(',"group":'),
   attempts: new Phrase(',"attempts":['),
-  upstream: new Phrase('{"upstream":'),
-  nextUpstream: new Phrase(',{"upstream":'),
-  attemptStatus: new Phrase(',"status":'),
-  attemptError: new Phrase(',"error":'),
-  attemptMs: new Phrase(',"ms":'),
+  upstream: new MemberPhrase('{"upstream":'),
+  nextUpstream: new MemberPhrase(',{"upstream":'),
+  attemptStatus: new MemberPhrase(',"status":'),
+  attemptError: new MemberPhrase(',"error":'),
+  attemptMs: new MemberPhrase(',"ms":'),
   attemptEnd: new Phrase("}"),
   probeEnd: new Phrase(',"probe":true}'),
-  rejected: new Phrase('],"rejected":['),
-  nothing: new Phrase(""),
-  comma: new Phrase(","),
-  status: new Phrase('],"status":'),
-  outcome: new Phrase(',"outcome":'),
-  error: new Phrase(',"error":'),
-  bytesIn: new Phrase(',"bytes_in":'),
-  bytesOut: new Phrase(',"bytes_out":'),
-  ttft: new Phrase(',"ttft_ms":'),
-  duration: new Phrase(',"duration_ms":'),
-  inputTokens: new Phrase(',"input_tokens":'),
-  outputTokens: new Phrase(',"output_tokens":'),
-  cachedTokens: new Phrase(',"cached_tokens":'),
-  reasoningTokens: new Phrase(',"reasoning_tokens":'),
+  rejected: new MemberPhrase('],"rejected":['),
+  nextRejected: new MemberPhrase(","),
+  noneRejected: new Phrase('],"rejected":['),
+  status: new MemberPhrase('],"status":'),
+  ok: new Phrase(',"outcome":"ok"'),
+  clientGone: new Phrase(',"outcome":"client_gone"'),
+  failed: new Phrase(',"outcome":"error"'),
+  error: new MemberPhrase(',"error":'),
+  bytesIn: new MemberPhrase(',"bytes_in":'),
+  bytesOut: new MemberPhrase(',"bytes_out":'),
+  ttft: new MemberPhrase(',"ttft_ms":'),
+  duration: new MemberPhrase(',"duration_ms":'),
+  inputTokens: new MemberPhrase(',"input_tokens":'),
+  outputTokens: new MemberPhrase(',"output_tokens":'),
+  cachedTokens: new MemberPhrase(',"cached_tokens":'),
+  reasoningTokens: new MemberPhrase(',"reasoning_tokens":'),
   end: new Phrase("}\n"),
 };
 
 function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
-  const { usage } = r;
-  to.time(P.time, r.endedMs);
+  const { usage, attempts, rejected } = r;
+  to.phrase(P.time);
+  to.time(r.endedMs);
   to.json(P.requestId, cut(r.requestId, TEXT_CHARS_MAX));
-  to.json(P.forward, r.forward);
-  to.json(P.client, r.client);
-  to.json(P.method, cutOrNull(r.method));
-  to.json(P.path, pathOf(r.target, query));
-  to.json(P.model, cutOrNull(r.model));
-  to.json(P.responseModel, cutOrNull(r.responseModel));
+  to.repeated(P.forward, r.forward);
+  to.repeated(P.client, r.client);
+  to.repeated(P.method, cutOrNull(r.method));
+  to.repeated(P.path, pathOf(r.target, query));
+  to.repeated(P.model, cutOrNull(r.model));
+  to.repeated(P.responseModel, cutOrNull(r.responseModel));
   to.phrase(r.stream === null ? P.unknownStream : r.stream ? P.stream : P.noStream);
-  to.json(P.group, r.group);
+  to.repeated(P.group, r.group);
   to.phrase(P.attempts);
-  for (let i = 0; i < r.attempts.length; i++) writeJsonAttempt(to, r.attempts[i]!, i === 0);
-  to.phrase(P.rejected);
-  for (let i = 0; i < r.rejected.length; i++) to.json(i === 0 ? P.nothing : P.comma, r.rejected[i]!);
+  for (let i = 0; i < attempts.length; i++)
+    writeJsonAttempt(to, i === 0 ? P.upstream : P.nextUpstream, attempts[i]!);
+  if (rejected.length === 0) to.phrase(P.noneRejected);
+  for (let i = 0; i < rejected.length; i++) to.json(i === 0 ? P.rejected : P.nextRejected, rejected[i]!);
   to.number(P.status, r.status);
-  to.json(P.outcome, r.outcome);
+  to.phrase(r.outcome === "ok" ? P.ok : r.outcome === "error" ? P.failed : P.clientGone);
   to.json(P.error, r.error);
   to.number(P.bytesIn, r.bytesIn);
   to.number(P.bytesOut, r.bytesOut);
@@ -135,8 +140,8 @@ function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   to.phrase(P.end);
 }
 
-function writeJsonAttempt(to: LineBytes, attempt: AccessAttempt, isFirst: boolean): void {
-  to.json(isFirst ? P.upstream : P.nextUpstream, attempt.upstream);
+function writeJsonAttempt(to: LineBytes, upstream: MemberPhrase, attempt: AccessAttempt): void {
+  to.repeated(upstream, attempt.upstream);
   to.number(P.attemptStatus, attempt.status);
   to.json(P.attemptError, attempt.error);
   to.thousandths(P.attemptMs, attempt.ms);

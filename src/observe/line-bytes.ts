@@ -1,8 +1,9 @@
+import type { MemberPhrase } from "./member-phrase.ts";
 import { Phrase } from "./phrase.ts";
 import { jsonText } from "./text.ts";
 
 const START_BYTES = 32 * 1024;
-const NULL = new Phrase("null");
+const NOTHING = new Phrase("");
 const SPACE = 32;
 const QUOTE = 34;
 const POINT = 46;
@@ -29,7 +30,7 @@ export class LineBytes {
   private view = new DataView(this.bytes.buffer);
   private second = -1;
   /** The second that was written last, up to its point. */
-  private secondPhrase = NULL;
+  private secondPhrase = NOTHING;
 
   /** What was written, as it is until something else is. */
   written(): Uint8Array {
@@ -52,10 +53,18 @@ export class LineBytes {
     this.length = at;
   }
 
-  /** Writes a text as `jsonText` does; null as such. As in what follows, `name` stands before it as it is. */
-  json(name: Phrase, text: string | null): void {
-    this.phrase(name);
-    if (text === null) return this.phrase(NULL);
+  /** The same as `json` for a text that is mostly one of a few. */
+  repeated(member: MemberPhrase, text: string | null): void {
+    if (text === null) return this.phrase(member.none);
+    if (text === member.value) return this.phrase(member.whole);
+    this.json(member, text);
+    member.missed(text);
+  }
+
+  /** Writes a member with a text, as `jsonText` does, or null. */
+  json(member: MemberPhrase, text: string | null): void {
+    if (text === null) return this.phrase(member.none);
+    this.phrase(member.name);
     this.reserve(text.length + 2);
     const { bytes } = this;
     let at = this.length;
@@ -70,10 +79,10 @@ export class LineBytes {
     this.length = at;
   }
 
-  /** Writes a number as JSON has it; null as such. */
-  number(name: Phrase, value: number | null): void {
-    this.phrase(name);
-    if (value === null) return this.phrase(NULL);
+  /** Writes a member with a number, or null. */
+  number(member: MemberPhrase, value: number | null): void {
+    if (value === null) return this.phrase(member.none);
+    this.phrase(member.name);
     if (!isSmall(value)) return this.ascii(String(value));
     this.reserve(DIGITS_MAX);
     const { bytes } = this;
@@ -89,13 +98,13 @@ export class LineBytes {
     }
   }
 
-  /** Writes a number to a thousandth; null as such. */
-  thousandths(name: Phrase, value: number | null): void {
-    if (value === null) return this.number(name, null);
+  /** Writes a member with a number to a thousandth, or null. */
+  thousandths(member: MemberPhrase, value: number | null): void {
+    if (value === null) return this.phrase(member.none);
     const rounded = Math.round(value * 1000);
-    if (!isSmall(rounded)) return this.number(name, rounded / 1000);
+    if (!isSmall(rounded)) return this.number(member, rounded / 1000);
     const whole = ((rounded | 0) / 1000) | 0;
-    this.number(name, whole);
+    this.number(member, whole);
     let rest = (rounded | 0) - whole * 1000;
     if (rest === 0) return;
     this.reserve(DECIMALS_MAX);
@@ -111,8 +120,7 @@ export class LineBytes {
   }
 
   /** Writes a time, in milliseconds since 1970, as ISO 8601 has it. */
-  time(name: Phrase, ms: number): void {
-    this.phrase(name);
+  time(ms: number): void {
     const second = Math.floor(ms / 1000);
     if (second !== this.second) {
       this.second = second;

@@ -2,7 +2,7 @@ import type { Lease } from "../balancer/lease.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { addressText } from "../limits/address-text.ts";
 import { type ApiPath, describePath, modelInPath } from "../llm/dialect.ts";
-import { peekRequest, wantsStream } from "../llm/request.ts";
+import { peekRequest, type RequestPeek, UNKNOWN_PEEK, wantsStream } from "../llm/request.ts";
 import type { ResponseFacts } from "../llm/response-facts.ts";
 import type { AccessOutcome } from "../observe/access-log.ts";
 import { Attempt } from "./attempt.ts";
@@ -36,6 +36,8 @@ export class Observation {
   private readonly series: RequestSeries;
   private readonly startedMs = performance.now();
   private body: Uint8Array = NO_BYTES;
+  /** What it says, where the access log tells that. */
+  private peeked = UNKNOWN_PEEK;
   /** Status sent to the client. */
   private status: number | null = null;
   private readonly attempts: Attempt[] = [];
@@ -65,6 +67,8 @@ export class Observation {
   admitted(body: Uint8Array): void {
     this.body = body;
     this.metrics.requestBytes.add(body.length);
+    // Now, as later the body would have to be fetched into the processor's caches again.
+    if (this.route.accessLog !== null) this.peeked = this.peek();
   }
 
   /** The proxy answers with an error of its own. */
@@ -148,7 +152,6 @@ export class Observation {
 
   private writeAccessLog(outcome: AccessOutcome, durationMs: number): void {
     const { exchange, route, facts } = this;
-    const peek = this.peek();
     route.accessLog!({
       endedMs: Date.now(),
       requestId: this.requestId,
@@ -156,9 +159,9 @@ export class Observation {
       client: this.client,
       method: exchange.method,
       target: exchange.target,
-      model: modelInPath(exchange.target) ?? peek.model,
+      model: modelInPath(exchange.target) ?? this.peeked.model,
       responseModel: facts?.model ?? null,
-      stream: wantsStream(this.path, peek),
+      stream: wantsStream(this.path, this.peeked),
       group: route.group.name,
       attempts: this.attempts,
       rejected: this.rejected ?? NONE,
@@ -173,7 +176,7 @@ export class Observation {
     });
   }
 
-  private peek() {
+  private peek(): RequestPeek {
     const { headers } = this.exchange;
     const type = headerValue(headers, "content-type");
     return peekRequest(this.body, type, headerValue(headers, "content-encoding"));

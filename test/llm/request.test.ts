@@ -163,7 +163,7 @@ describe("a body", () => {
   test("is looked at in a bounded part only", () => {
     const filler = `[${"0,".repeat(100_000)}0]`;
     expect(modelAndStream(`{"a":${filler},"model":"m","b":${filler}}`)).toEqual([null, null]);
-    expect(peek(`{"a":${filler},"model":"m","b":${filler}}`).isWhole).toBe(false);
+    expect(peek(`{"a":${filler},"model":"m","b":${filler}}`).isStreamUnsaid).toBe(false);
   });
 
   test("that is hostile holds nothing up", () => {
@@ -182,6 +182,14 @@ describe("wantsStream", () => {
     expect(wants("/v1/chat/completions", '{"model":"m"}')).toBe(false);
     expect(wants("/api/chat", '{"model":"m"}')).toBe(true);
     expect(wants("/api/chat", '{"stream":false}')).toBe(false);
+  });
+
+  test("says nothing of a body that mentions no stream but is not whole", () => {
+    const long = `{"model":"m","messages":"${"x".repeat(20_000)}"}`;
+    for (const text of ['{"model":"m"}', ' {"model":"m"} ', long, '{"a":{"stream":true}}', '{"a":"stream"}'])
+      expect([text, wants("/v1/chat/completions", text)]).toEqual([text, false]);
+    for (const text of ['{"model":"m"', '{"model":"m"]', '["model"]', '"model"'])
+      expect([text, wants("/v1/chat/completions", text)]).toEqual([text, null]);
   });
 
   test("takes the path's word, and claims nothing of a body it could not read", () => {

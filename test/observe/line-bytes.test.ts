@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
 
 import { LineBytes } from "../../src/observe/line-bytes.ts";
+import { MemberPhrase } from "../../src/observe/member-phrase.ts";
 import { Phrase } from "../../src/observe/phrase.ts";
 import { jsonText } from "../../src/observe/text.ts";
 import { Random } from "../support/random.ts";
 
-const NOTHING = new Phrase("");
+const NAME = new MemberPhrase("name:");
 
 function textOf(lines: LineBytes): string {
   return Buffer.from(lines.written()).toString("latin1");
@@ -19,8 +20,8 @@ function written(write: (to: LineBytes) => void): string {
 
 test("numbers are written as JSON has them", () => {
   const edges = [0, 9, 10, 99, 100, 999, 1000, 2 ** 31 - 1, 2 ** 31, 10 ** 9, 2 ** 53, -1, -0, 0.5, 1e21];
-  for (const number of edges) expect(written((to) => to.number(NOTHING, number))).toBe(String(number));
-  expect(written((to) => to.number(NOTHING, null))).toBe("null");
+  for (const number of edges) expect(written((to) => to.number(NAME, number))).toBe(`name:${number}`);
+  expect(written((to) => to.number(NAME, null))).toBe("name:null");
 });
 
 test("thousandths are written as JSON has the rounded number", async () => {
@@ -44,9 +45,11 @@ test("thousandths are written as JSON has the rounded number", async () => {
   await random.run(async () => {
     const some = Array.from({ length: 2000 }, () => random.below(2 ** 30) / 2 ** random.below(30));
     for (const ms of [...edges, ...some])
-      expect(written((to) => to.thousandths(NOTHING, ms))).toBe(JSON.stringify(Math.round(ms * 1000) / 1000));
+      expect(written((to) => to.thousandths(NAME, ms))).toBe(
+        `name:${JSON.stringify(Math.round(ms * 1000) / 1000)}`,
+      );
   });
-  expect(written((to) => to.thousandths(NOTHING, null))).toBe("null");
+  expect(written((to) => to.thousandths(NAME, null))).toBe("name:null");
 });
 
 test("times are written as ISO 8601 has them, in whatever order they come", async () => {
@@ -57,7 +60,7 @@ test("times are written as ISO 8601 has them, in whatever order they come", asyn
     for (let round = 0; round < 2000; round++) {
       const ms = start + random.below(4000) - 2000;
       lines.length = 0;
-      lines.time(NOTHING, ms);
+      lines.time(ms);
       expect(textOf(lines)).toBe(new Date(ms).toISOString());
     }
   });
@@ -68,10 +71,24 @@ test("a text is escaped wherever in it that is needed", async () => {
   await random.run(async () => {
     for (let round = 0; round < 2000; round++) {
       const text = `${"x".repeat(random.below(20))}${String.fromCharCode(random.below(0x180))}${"y".repeat(random.below(20))}`;
-      expect(written((to) => to.json(NOTHING, text))).toBe(jsonText(text));
+      expect(written((to) => to.json(NAME, text))).toBe(`name:${jsonText(text)}`);
     }
   });
-  expect(written((to) => to.json(NOTHING, null))).toBe("null");
+  expect(written((to) => to.json(NAME, null))).toBe("name:null");
+});
+
+test("a text that mostly comes again is written as any other is", async () => {
+  const random = new Random();
+  await random.run(async () => {
+    const member = new MemberPhrase(',"name":');
+    const texts = ["a", "b", 'c"\\\n', "é🌍", "x".repeat(64), "y".repeat(65), "", null];
+    // Runs of one text, which is then remembered, and others between them.
+    for (let round = 0; round < 3000; round++) {
+      const text = texts[random.below(10) === 0 ? random.below(texts.length) : (round >> 7) % texts.length]!;
+      const expected = `,"name":${text === null ? "null" : jsonText(text)}`;
+      expect(written((to) => to.repeated(member, text))).toBe(expected);
+    }
+  });
 });
 
 test("there is room for as much as is written", () => {
