@@ -5,14 +5,14 @@
 // Prints {"pid":N}, then {"first_answer":NS} once GET /v1/models on PORT is answered with 200: the time since
 // just before exec. Or {"exited":STATUS} when the server ended, {"late":MS} when it did not answer in time. Serves
 // until stdin closes; then the group gets SIGTERM, and SIGKILL if that does not help. What the server prints goes
-// to stderr.
+// to stderr, of its stdout only the beginning: an access log is taken as fast as it comes, for next to nothing.
 #include "common.h"
 #include <poll.h>
 #include <sys/wait.h>
 
 enum { TRY_EVERY_US = 300, END_WAIT_MS = 1500 };
 
-static pid_t child;
+static pid_t child, drain;
 static int child_status;
 
 static int has_ended(void) {
@@ -46,6 +46,27 @@ static void take_down(void) {
   while (!has_ended()) usleep(1000);
 }
 
+// Takes what the server writes to its stdout until it ends, in a process of its own. Gives where to write to.
+static int begin_draining(void) {
+  enum { KEPT = 4096, AT_ONCE = 1 << 20 };
+  int ends[2], nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (pipe2(ends, O_CLOEXEC)) die("pipe");
+  if ((drain = fork()) < 0) die("fork");
+  if (drain > 0) {
+    close(ends[0]);
+    return ends[1];
+  }
+  close(ends[1]);
+  char text[KEPT];
+  for (long kept = 0; kept < KEPT;) {
+    ssize_t n = read(ends[0], text, KEPT - kept);
+    if (n <= 0 || write(2, text, n) < 0) _exit(0);
+    kept += n;
+  }
+  while (splice(ends[0], NULL, nothing, NULL, AT_ONCE, 0) > 0) {}
+  _exit(0);
+}
+
 static void say(const char *name, long long value) {
   printf("{\"%s\":%lld}\n", name, value);
   fflush(stdout);
@@ -60,6 +81,7 @@ int main(int argc, char **argv) {
   // The server inherits it, as it would from a service manager.
   raise_file_limit();
   long long started = now_ns(), deadline = started + atoll(argv[2]) * NS_PER_MS;
+  int output = begin_draining();
   if ((child = fork()) < 0) die("fork");
   if (child == 0) {
     setpgid(0, 0);
@@ -67,16 +89,20 @@ int main(int argc, char **argv) {
     int nothing = open("/dev/null", O_RDONLY);
     dup2(nothing, 0);
     close(nothing);
-    dup2(2, 1);
+    dup2(output, 1);
     execvp(argv[3], argv + 3);
     perror(argv[3]);
     _exit(127);
   }
   setpgid(child, child);
+  close(output);
   say("pid", child);
   signal(SIGPIPE, SIG_IGN);
   for (;;) {
     if (has_ended()) {
+      // What it said at last comes before the news of its end.
+      kill(-child, SIGKILL);
+      waitpid(drain, NULL, 0);
       say("exited", WIFEXITED(child_status) ? WEXITSTATUS(child_status) : 128 + WTERMSIG(child_status));
       break;
     }
