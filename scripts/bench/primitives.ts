@@ -108,7 +108,7 @@ report("completion with usage read", () => {
   return reader.end(true);
 });
 report("deadline armed and cancelled", () => {
-  queue.append(deadline);
+  deadline.arm(queue);
   deadline.cancel();
 });
 report("moving average, one sample", (i) => averages.sample(0, i & 1023));

@@ -47,12 +47,14 @@ export class CompressedReader {
   }
 
   /** See `ResponseWatch`. */
-  end(clean: boolean, onVerdict: (verdict: Verdict) => void): void {
-    const settle = (): void => onVerdict(this.reader.end(clean));
+  end(clean: boolean): Verdict | Promise<Verdict> {
     if (this.unpacker === null && this.packed.length > 0 && !this.unpackAtOnce()) this.unpackAsItComes();
-    if (this.unpacker === null || this.failed) return settle();
-    this.settle = settle;
-    this.unpacker.end();
+    const { unpacker } = this;
+    if (unpacker === null || this.failed) return this.reader.end(clean);
+    return new Promise((resolve) => {
+      this.settle = () => resolve(this.reader.end(clean));
+      unpacker.end();
+    });
   }
 
   /** See `ResponseWatch`. */

@@ -12,7 +12,7 @@ import { OpenAiChatReader } from "./openai-chat.ts";
 import { OpenAiEventsReader, StoredResponseReader } from "./openai-events.ts";
 import { PlainReader } from "./plain-reader.ts";
 import { errorOf } from "./response-error.ts";
-import { ResponseFacts } from "./response-facts.ts";
+import { type Framing, ResponseFacts } from "./response-facts.ts";
 import { SseReader } from "./sse.ts";
 import { TopLevel } from "./top-level.ts";
 
@@ -105,9 +105,9 @@ export class ResponseReader {
 
   /**
    * The body is over; `clean`: as HTTP has it, with its last chunk or all its bytes, and not by a lost connection.
-   * Gives the verdict, the same one when called again, and calls whoever wants it.
+   * Gives the verdict, the same one when called again.
    */
-  end(clean: boolean, onVerdict?: (verdict: Verdict) => void): Verdict {
+  end(clean: boolean): Verdict {
     if (this.verdict === null) {
       this.source?.end();
       if (this.told < 3) this.tell();
@@ -115,7 +115,6 @@ export class ResponseReader {
       this.verdict = this.judge(clean, isWhole);
       this.cancel();
     }
-    onVerdict?.(this.verdict);
     return this.verdict;
   }
 
@@ -137,25 +136,27 @@ export class ResponseReader {
   }
 
   private decide(firstByte: number): void {
-    const { facts, reader } = this;
+    const { facts } = this;
     facts.framing = framingOf(this.mediaType, this.head.dialect, firstByte);
     if (!this.isSuccess && facts.framing !== "body") facts.framing = "opaque";
+    if (facts.framing === "body") this.body = new BodyKeeper();
+    else if (facts.framing !== "opaque") this.source = this.sourceOf(facts.framing);
+  }
+
+  private sourceOf(framing: Framing): SseReader | LineReader | ElementReader {
+    const { reader } = this;
+    if (framing === "events")
+      return new SseReader((event) => {
+        if (event.oversized) this.skim(event.name, event.bytes, event.dataStart, event.dataEnd);
+        else reader.onEvent(event.name, event.bytes, event.dataStart, event.dataEnd);
+      }, EVENT_BYTES_MAX);
     const onPiece = (bytes: Uint8Array, start: number, end: number, isOversized: boolean): void => {
       if (isOversized) this.skim("", bytes, start, end);
       else reader.onEvent("", bytes, start, end);
     };
-    if (facts.framing === "events") {
-      this.source = new SseReader((event) => {
-        if (event.oversized) this.skim(event.name, event.bytes, event.dataStart, event.dataEnd);
-        else reader.onEvent(event.name, event.bytes, event.dataStart, event.dataEnd);
-      }, EVENT_BYTES_MAX);
-    } else if (facts.framing === "lines") {
-      this.source = new LineReader(onPiece, EVENT_BYTES_MAX);
-    } else if (facts.framing === "elements") {
-      this.source = new ElementReader(onPiece, EVENT_BYTES_MAX);
-    } else if (facts.framing === "body") {
-      this.body = new BodyKeeper();
-    }
+    return framing === "lines"
+      ? new LineReader(onPiece, EVENT_BYTES_MAX)
+      : new ElementReader(onPiece, EVENT_BYTES_MAX);
   }
 
   /** Reads the end of an event that is too long to parse: a generated image, or a long answer repeated whole. */

@@ -10,11 +10,11 @@ export interface ResponseWatch {
   /** Takes the next bytes of the body as they were received, once the client has them. They must not change later. */
   feed(chunk: Uint8Array): void;
   /**
-   * The body is over; `clean`: as HTTP has it, and not by a lost connection. Gives the verdict to the callback, once: at
-   * once, or some milliseconds later when there is something left to unpack.
+   * The body is over; `clean`: as HTTP has it, and not by a lost connection. Gives the verdict: at once, or some
+   * milliseconds later when there is something left to unpack. Called once.
    */
-  end(clean: boolean, onVerdict: (verdict: Verdict) => void): void;
-  /** Nobody wants to know any more: frees what is held. No callback follows. */
+  end(clean: boolean): Verdict | Promise<Verdict>;
+  /** Nobody wants to know any more: frees what is held. A promised verdict does not follow. */
   cancel(): void;
 }
 

@@ -5,7 +5,7 @@ import type { RetryPlan } from "../config/plan.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { budgetResetMs, retryAfterMs } from "../llm/retry-after.ts";
 import { isDebugLogged, log } from "../observe/log.ts";
-import { nowMs } from "../shared/clock.ts";
+import { alignedMs, nowMs } from "../shared/clock.ts";
 import type { Attempt } from "./attempt.ts";
 import { BegunBody } from "./begun-body.ts";
 import type { ErrorCode, ErrorDetail } from "./errors.ts";
@@ -46,15 +46,15 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
   let retries = 0;
   let last: { readonly kind: "failover" | "retry"; readonly ended: Ended } | null = null;
 
-  let now = nowMs();
-  route.retryBudget.countRequest(group, now);
-  for (; ; now = nowMs()) {
-    const lease = route.balancer.acquire(group, trail, now, client.requestTimeoutMs);
+  let beganMs = observation.workingSinceMs;
+  route.retryBudget.countRequest(group, alignedMs(beganMs));
+  for (; ; beganMs = performance.now()) {
+    const lease = route.balancer.acquire(group, trail, alignedMs(beganMs), client.requestTimeoutMs);
     observation.noteRejected();
     if (lease.kind !== "lease") return last?.ended.result ?? unavailable(lease);
     if (last !== null) route.metrics.group(group).triedAgain(last.kind, last.ended.reason);
 
-    const ended = await makeAttempt(request, route, lease);
+    const ended = await makeAttempt(request, route, lease, beganMs);
     if (ended.kind !== "ended") return ended;
     if (control.givenUp === "client-gone") return CLIENT_GONE;
     const upstreams = route.balancer.outlook(group, trail, lease.upstream, nowMs());
@@ -80,17 +80,22 @@ export async function makeAttempts(request: ProxyRequest, route: Route): Promise
 }
 
 /** One attempt on a leased upstream. It has ended, unless its answer is one to send. */
-async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): Promise<Ended | Attempted> {
+async function makeAttempt(
+  request: ProxyRequest,
+  route: Route,
+  lease: Lease,
+  beganMs: number,
+): Promise<Ended | Attempted> {
   const { control, observation } = request;
   const { client } = route.group;
   const upstream = route.upstreams[lease.upstream]!;
-  const attempt = observation.attempt(lease);
-  const sent = send(request, upstream, client, route.transport);
+  const attempt = observation.attempt(lease, beganMs);
+  const call = send(request, upstream, client, route.transport);
   observation.pause();
-  const response = await sent.call.response;
+  const response = await call.response;
   observation.resume();
   const mayHold = client.retry === null ? isNever : isRetriedStatus;
-  let forwarded = receive(request, upstream, client, sent, response, mayHold);
+  let forwarded = receive(request, upstream, client, call, response, mayHold);
   if (forwarded instanceof Promise || (client.retry !== null && "body" in forwarded)) {
     observation.pause();
     forwarded = await forwarded;
@@ -113,7 +118,7 @@ async function makeAttempt(request: ProxyRequest, route: Route, lease: Lease): P
   const wishMs = isRetriedStatus(status) ? obeyWish(route, lease.upstream, status, forwarded.headers) : null;
   if ("body" in forwarded) return { kind: "open", answer: forwarded, attempt };
   if (status < 400) return { kind: "whole", answer: forwarded, attempt };
-  attempt.end(outcomeOfStatus(status, forwarded.responseMs), status);
+  attempt.end(outcomeOfStatus(status, null), status);
   return {
     kind: "ended",
     reason: `status_${status}`,

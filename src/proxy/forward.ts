@@ -19,10 +19,8 @@ export interface WholeAnswer {
   readonly status: number;
   readonly headers: HeaderList;
   readonly bytes: Uint8Array;
-  /** `performance.now()` when the request was sent. */
-  readonly sentMs: number;
-  /** Milliseconds from then to the last byte. */
-  readonly responseMs: number;
+  /** As in `OpenAnswer`. */
+  readonly streamed: false;
 }
 
 /** A response whose body is still to come. */
@@ -35,8 +33,6 @@ export interface OpenAnswer {
   readonly streamed: boolean;
   readonly body: PumpedBody;
   readonly call: Call;
-  /** `performance.now()` when the request was sent. */
-  readonly sentMs: number;
 }
 
 export type Forwarded = WholeAnswer | OpenAnswer | TransportFailure;
@@ -48,22 +44,14 @@ const HELD_BYTES_MAX = 1_048_576;
 /** Bound for an answer of a group with `stream: false`. */
 const UNSTREAMED_BYTES_MAX = 134_217_728;
 
-/** A request on its way to an upstream. */
-export interface Sent {
-  readonly call: Call;
-  /** `performance.now()` when it was sent. */
-  readonly sentMs: number;
-}
-
 /** Sends a request to an upstream; `receive` makes an answer of what comes back. */
 export function send(
   request: ProxyRequest,
   upstream: UpstreamPlan,
   { agent }: ClientPlan,
   transport: Transport,
-): Sent {
+): Call {
   const { exchange, control } = request;
-  const sentMs = performance.now();
   const call = transport.send({
     method: exchange.method,
     origin: upstream.origin,
@@ -74,7 +62,7 @@ export function send(
   control.onGivenUp = () => call.cancel();
   // Given up while nothing listened, between two attempts.
   if (control.givenUp !== null) call.cancel();
-  return { call, sentMs };
+  return call;
 }
 
 /**
@@ -86,7 +74,7 @@ export function receive(
   request: ProxyRequest,
   upstream: UpstreamPlan,
   client: ClientPlan,
-  { call, sentMs }: Sent,
+  call: Call,
   response: UpstreamResponse | TransportFailure,
   hold: (status: number) => boolean,
 ): Forwarded | Promise<Forwarded> {
@@ -97,11 +85,10 @@ export function receive(
   const length = announcedLength(headers);
   const streamed = isStreamed(headers);
   const bytesMax = wholeBytesMax(client, hold(status), bodiless, streamed, length);
-  if (bytesMax === null) return { status, headers, length, streamed, body, call, sentMs };
+  if (bytesMax === null) return { status, headers, length, streamed, body, call };
   const whole = body.whole(bytesMax);
   const answerOf = (bytes: Whole): Forwarded => {
-    if (bytes instanceof Uint8Array)
-      return { status, headers, bytes, sentMs, responseMs: performance.now() - sentMs };
+    if (bytes instanceof Uint8Array) return { status, headers, bytes, streamed: false };
     if (bytes !== "too-large") return bytes;
     call.cancel();
     return { failed: "malformed", reach: "body-begun" };

@@ -58,7 +58,7 @@ export async function handle(exchange: Exchange, route: Route): Promise<void> {
 
 /** Begins the time limit and watches the client, from here to the end of the answer. */
 function controlOf(exchange: Exchange, route: Route, observation: Observation): RequestControl {
-  const control = new RequestControl(route.group.client.requestTimeoutMs);
+  const control = new RequestControl(route.group.client.requestTimeoutMs, observation.workingSinceMs);
   exchange.onAbort = () => control.giveUp("client-gone");
   exchange.onFinished = () => {
     control.liftLimit();

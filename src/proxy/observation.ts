@@ -90,16 +90,21 @@ export class Observation {
     this.busySinceMs = null;
   }
 
+  /** `performance.now()` since when the proxy itself is at work: a moment ago, where it has not yet done much. */
+  get workingSinceMs(): number {
+    return this.busySinceMs ?? performance.now();
+  }
+
   /** From here on the proxy itself is at work. */
   resume(): void {
     if (this.clientDoneMs === null) this.busySinceMs ??= performance.now();
   }
 
-  /** An attempt begins on a leased upstream. */
-  attempt(lease: Lease): Attempt {
+  /** An attempt begins on a leased upstream. `beganMs`: `performance.now()`. */
+  attempt(lease: Lease, beganMs: number): Attempt {
     const { group, upstreams, metrics, events } = this.route;
     const pair = metrics.group(group.id).pair(lease.upstream);
-    const attempt = new Attempt(lease, upstreams[lease.upstream]!.name, pair, events);
+    const attempt = new Attempt(lease, upstreams[lease.upstream]!.name, pair, events, beganMs);
     this.attempts.push(attempt);
     return attempt;
   }

@@ -1,3 +1,4 @@
+import type { Outcome } from "../balancer/outcome.ts";
 import type { HeaderList } from "../http/exchange.ts";
 import { hasTerminalEvent } from "../llm/dialect.ts";
 import { isStreamMedia, mediaTypeOf } from "../llm/framing.ts";
@@ -25,8 +26,6 @@ export interface AnswerHead {
   readonly headers: HeaderList;
   /** See `OpenAnswer`. */
   readonly streamed: boolean;
-  /** `performance.now()` when the request was sent. */
-  readonly sentMs: number;
 }
 
 /**
@@ -97,10 +96,15 @@ export class Reading implements ResponseListener {
       this.settle("unknown");
       return;
     }
-    this.watch.end(end === "whole", (verdict) => this.settle(verdict));
-    if (this.settled) return;
+    const verdict = this.watch.end(end === "whole");
+    if (verdict instanceof Promise) this.awaitVerdict(verdict);
+    else this.settle(verdict);
+  }
+
+  private awaitVerdict(verdict: Promise<Verdict>): void {
     this.limit = new Deadline(() => this.onLate());
-    this.limit.arm(deadlineQueue(VERDICT_MS_MAX));
+    this.limit.arm(deadlineQueue(VERDICT_MS_MAX), this.endedMs);
+    void verdict.then((late) => this.settle(late));
   }
 
   onFirstPayload(): void {
@@ -132,18 +136,22 @@ export class Reading implements ResponseListener {
     this.limit?.cancel();
     const { attempt, head, observation } = this;
     const error = this.errorOf(verdict);
-    if (error !== null) attempt.end({ kind: "failure", error }, head.status);
-    else if (verdict === "complete" || this.end === "whole")
-      attempt.end(outcomeOfStatus(head.status, this.responseMs()), head.status);
-    else
-      attempt.end(
-        this.end === "client-gone" ? outcomeOfFailure(GONE, true) : outcomeOfFailure(this.end, false),
-        head.status,
-      );
+    attempt.end(
+      this.outcomeOf(verdict, error),
+      head.status,
+      this.limit === null ? this.endedMs : performance.now(),
+    );
     observation.completed = verdict === "complete";
     observation.error ??= error;
     if (this.watch !== null) this.count(verdict, this.watch.facts);
     observation.done();
+  }
+
+  private outcomeOf(verdict: Verdict, error: string | null): Outcome {
+    if (error !== null) return { kind: "failure", error };
+    if (verdict === "complete" || this.end === "whole")
+      return outcomeOfStatus(this.head.status, this.responseMs());
+    return this.end === "client-gone" ? outcomeOfFailure(GONE, true) : outcomeOfFailure(this.end, false);
   }
 
   /** What is wrong with the answer although its status says success, as far as it is the upstream's doing. */
@@ -161,7 +169,7 @@ export class Reading implements ResponseListener {
   private responseMs(): number {
     const isReadable = this.watch !== null && this.watch.facts.framing !== "opaque";
     const firstMs = isReadable ? this.firstPayloadMs : this.firstByteMs;
-    return ((this.head.streamed ? firstMs : null) ?? this.endedMs) - this.head.sentMs;
+    return ((this.head.streamed ? firstMs : null) ?? this.endedMs) - this.attempt.beganMs;
   }
 
   private count(verdict: Verdict, facts: ResponseFacts): void {
@@ -200,7 +208,7 @@ export class Reading implements ResponseListener {
     if (reasoningTokens) model.detail("reasoning").add(reasoningTokens);
     if (isMissing) model.usageUnknown();
     if (firstContentMs === null) return;
-    model.timeToFirstToken.observe((firstContentMs - this.head.sentMs) / 1000);
+    model.timeToFirstToken.observe((firstContentMs - this.attempt.beganMs) / 1000);
     const tokens = visibleTokens(facts) - 1;
     const lastMs = this.isPacked ? this.endedMs : (this.lastContentMs ?? this.endedMs);
     if (tokens > 0 && verdict === "complete")

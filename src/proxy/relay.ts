@@ -28,9 +28,8 @@ export function relay(request: ProxyRequest, answer: OpenAnswer, attempt: Attemp
 /** Sends an answer that is there as a whole. It is read once the client has it. */
 export function sendWhole(request: ProxyRequest, answer: WholeAnswer, attempt: Attempt | null): void {
   const { exchange, observation } = request;
-  const { status, headers, bytes, sentMs } = answer;
-  const head = { status, headers, sentMs, streamed: false };
-  const reading = attempt === null ? null : new Reading(request, head, attempt);
+  const { status, headers, bytes } = answer;
+  const reading = attempt === null ? null : new Reading(request, answer, attempt);
   observation.answered(status);
   if (reading !== null && !reading.isReading) reading.finish("whole");
   exchange.respond(status, clientHeaders(headers, request.id, false), bytes);

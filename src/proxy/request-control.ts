@@ -11,13 +11,15 @@ export class RequestControl {
   givenUp: GivenUp | null = null;
   onGivenUp: (() => void) | null = null;
   private readonly limit: Deadline;
-  private readonly startedMs = performance.now();
+  private readonly startedMs: number;
   private readonly limitMs: number;
 
-  constructor(limitMs: number) {
+  /** `startedMs`: `performance.now()` when the time began. */
+  constructor(limitMs: number, startedMs: number) {
     this.limitMs = limitMs;
+    this.startedMs = startedMs;
     this.limit = new Deadline(() => this.giveUp("timeout"));
-    this.limit.arm(deadlineQueue(limitMs));
+    this.limit.arm(deadlineQueue(limitMs), startedMs);
   }
 
   /** Ends it, once; a second reason changes nothing. */

@@ -6,7 +6,12 @@ let offsetMs = 0;
 
 /** Milliseconds since the supervisor started; never jumps with the wall clock. */
 export function nowMs(): number {
-  return performance.now() + offsetMs;
+  return alignedMs(performance.now());
+}
+
+/** What `nowMs()` was when `performance.now()` of this thread was so much. */
+export function alignedMs(localMs: number): number {
+  return localMs + offsetMs;
 }
 
 /** Makes `nowMs()` of this thread agree with the supervisor's, whose reading was just received. */

@@ -19,8 +19,8 @@ export class DeadlineQueue {
   }
 
   /** Puts a deadline that is in no queue at the end of this one. */
-  append(deadline: Deadline): void {
-    deadline.expiresMs = performance.now() + this.durationMs;
+  append(deadline: Deadline, nowMs: number): void {
+    deadline.expiresMs = nowMs + this.durationMs;
     const last = this.ends.before;
     deadline.before = last;
     deadline.after = this.ends;
@@ -69,10 +69,13 @@ export class Deadline {
     this.onExpire = onExpire;
   }
 
-  /** Starts it, or starts it over; it then expires after the queue's duration. */
-  arm(queue: DeadlineQueue): void {
+  /**
+   * Starts it, or starts it over; it then expires after the queue's duration. `nowMs`: `performance.now()`, for those who
+   * have just read it.
+   */
+  arm(queue: DeadlineQueue, nowMs: number = performance.now()): void {
     this.cancel();
-    queue.append(this);
+    queue.append(this, nowMs);
   }
 
   /** Stops it. Harmless when it is not armed. */

@@ -7,7 +7,7 @@ const LONG_MS = 60_000;
 
 /** A control that notes what it is told. */
 function watched(limitMs: number): { control: RequestControl; told: string[] } {
-  const control = new RequestControl(limitMs);
+  const control = new RequestControl(limitMs, performance.now());
   const told: string[] = [];
   control.onGivenUp = () => told.push(String(control.givenUp));
   return { control, told };
@@ -56,7 +56,7 @@ describe("the control of a request", () => {
 
 describe("a wait between two attempts", () => {
   test("lasts as long as it shall", async () => {
-    const control = new RequestControl(LONG_MS);
+    const control = new RequestControl(LONG_MS, performance.now());
     const startMs = performance.now();
     await control.wait(20);
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(19);
@@ -66,17 +66,17 @@ describe("a wait between two attempts", () => {
   });
 
   test("ends at once when the client goes, or the time is up", async () => {
-    const gone = new RequestControl(LONG_MS);
+    const gone = new RequestControl(LONG_MS, performance.now());
     const waiting = gone.wait(LONG_MS);
     gone.giveUp("client-gone");
     await waiting;
-    const late = new RequestControl(10);
+    const late = new RequestControl(10, performance.now());
     await late.wait(LONG_MS);
     expect([gone.givenUp, late.givenUp]).toEqual(["client-gone", "timeout"]);
   });
 
   test("is none where the request was given up before", async () => {
-    const control = new RequestControl(LONG_MS);
+    const control = new RequestControl(LONG_MS, performance.now());
     control.giveUp("client-gone");
     await control.wait(LONG_MS);
     expect(control.givenUp).toBe("client-gone");

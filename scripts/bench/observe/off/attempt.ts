@@ -4,10 +4,12 @@ import type { Outcome } from "../../../../src/balancer/outcome.ts";
 import { nowMs } from "../../../../src/shared/clock.ts";
 
 export class Attempt {
+  readonly beganMs: number;
   private readonly lease: Lease;
 
-  constructor(lease: Lease) {
+  constructor(lease: Lease, beganMs: number) {
     this.lease = lease;
+    this.beganMs = beganMs;
   }
 
   end(outcome: Outcome): void {

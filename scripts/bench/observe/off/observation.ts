@@ -4,6 +4,7 @@ import { Attempt } from "./attempt.ts";
 
 export class Observation {
   error: string | null = null;
+  readonly workingSinceMs = performance.now();
   admitted(): void {}
   refused(): void {}
   answered(): void {}
@@ -13,7 +14,7 @@ export class Observation {
   clientDone(): void {}
   done(): void {}
 
-  attempt(lease: Lease): Attempt {
-    return new Attempt(lease);
+  attempt(lease: Lease, beganMs: number): Attempt {
+    return new Attempt(lease, beganMs);
   }
 }

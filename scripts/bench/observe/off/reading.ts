@@ -19,10 +19,10 @@ export class Reading {
   }
 
   finish(end: BytesEnd): void {
-    const { status, streamed, sentMs } = this.head;
+    const { status, streamed } = this.head;
     const gone = { failed: "cancelled", reach: "body-begun" } as const;
     const measuredMs = (streamed ? this.firstByteMs : null) ?? performance.now();
-    if (end === "whole") this.attempt.end(outcomeOfStatus(status, measuredMs - sentMs));
+    if (end === "whole") this.attempt.end(outcomeOfStatus(status, measuredMs - this.attempt.beganMs));
     else this.attempt.end(outcomeOfFailure(end === "client-gone" ? gone : end, end === "client-gone"));
   }
 }
