@@ -1,20 +1,22 @@
-// What observing costs: the same source built with and without metrics and usage reading, under the same load, in turn.
-// Prints the CPU time of the proxy's process per request and per relayed token, and the median of the ratios of all rounds.
+// What observing costs: requests with and without metrics and usage reading, in turn, through one process that does either on
+// demand, as two processes of the same build differ by more than what is measured. Prints the CPU time of the proxy's
+// process per request and per relayed token, and the median of the ratios of all rounds with its extremes and its error.
 //
 //     bun scripts/bench/observe/cost.ts [rounds] [words of the names of cases, such as stream]
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { BunPlugin, Subprocess } from "bun";
 
 import { load, rawRequest } from "../../../test/support/load-client.ts";
-import { parseStat } from "../procfs.ts";
+import { coresOf, sharesBetween, usageOf } from "../procfs.ts";
 import { pairwise, type Spread, spreadOf } from "../statistics.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
-const ROUNDS = Number(process.argv[2] ?? 15);
-const TICKS_PER_SECOND = 100;
+const ROUNDS = Number(process.argv[2] ?? 40);
+/** The compiler takes some 10,000 requests until it rests. */
+const WARM_ROUNDS = 8;
 const ASKED = process.argv.slice(3);
 const TOKENS = 200;
 
@@ -39,7 +41,7 @@ const CASES: readonly Case[] = [
     body: { model: "demo-1", messages },
     script: "tokens=40",
     connections: 32,
-    total: 20_000,
+    total: 4_000,
     unitsPerAnswer: 1,
   },
   {
@@ -49,7 +51,7 @@ const CASES: readonly Case[] = [
     body: { model: "demo-1", input: "x" },
     script: "tokens=1",
     connections: 32,
-    total: 20_000,
+    total: 4_000,
     unitsPerAnswer: 1,
   },
   {
@@ -59,7 +61,7 @@ const CASES: readonly Case[] = [
     body: stream,
     script: `tokens=${TOKENS}; interval=2`,
     connections: 32,
-    total: 192,
+    total: 64,
     unitsPerAnswer: TOKENS,
   },
   {
@@ -69,25 +71,25 @@ const CASES: readonly Case[] = [
     body: { model: "demo-1", messages, stream: true, max_tokens: 1000 },
     script: `tokens=${TOKENS}; interval=2`,
     connections: 32,
-    total: 192,
+    total: 64,
     unitsPerAnswer: TOKENS,
   },
 ];
 
-/** Puts modules that do nothing in the place of those that observe. */
-const withoutObservation: BunPlugin = {
-  name: "without observation",
+/** Puts modules that observe on demand in the place of those that do so always. */
+const onDemand: BunPlugin = {
+  name: "observation on demand",
   setup(build) {
-    for (const name of ["observation", "reading", "attempt"])
+    for (const name of ["observation", "reading"])
       build.onResolve({ filter: new RegExp(`/${name}\\.ts$`) }, ({ importer, path }) =>
         importer.includes("/src/proxy/") && path.startsWith("./")
-          ? { path: join(import.meta.dir, "off", `${name}.ts`) }
+          ? { path: join(import.meta.dir, "switch", `${name}.ts`) }
           : undefined,
       );
   },
 };
 
-async function build(outfile: string, plugins: BunPlugin[]): Promise<void> {
+async function build(outfile: string): Promise<void> {
   const result = await Bun.build({
     entrypoints: [`${ROOT}/src/main.ts`, `${ROOT}/src/worker.ts`],
     minify: true,
@@ -95,14 +97,17 @@ async function build(outfile: string, plugins: BunPlugin[]): Promise<void> {
     format: "esm",
     define: { BUILD_COMMIT: '"bench"' },
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false },
-    plugins,
+    plugins: [onDemand],
   });
   if (!result.success) throw new AggregateError(result.logs);
 }
 
-/** CPU time that a process has used, threads that have ended included, in microseconds. */
-function cpuUs(pid: number): number {
-  return (parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"))!.ticks / TICKS_PER_SECOND) * 1e6;
+/** CPU time that all threads of a process use while something is done, in microseconds. */
+async function cpuUsOf(pid: number, work: () => Promise<unknown>): Promise<number> {
+  const before = usageOf(pid);
+  await work();
+  const after = usageOf(pid);
+  return coresOf(sharesBetween(before, after)) * (after.atMs - before.atMs) * 1000;
 }
 
 async function startProxy(
@@ -134,14 +139,14 @@ async function startProxy(
   throw new Error(log);
 }
 
-function requestOf({ path, body, script }: Case): Buffer {
-  return rawRequest("POST", path, [`x-demo-script: ${script}`], JSON.stringify(body));
+function requestOf({ path, body, script }: Case, observe: "on" | "off"): Buffer {
+  const headers = [`x-demo-script: ${script}`, `x-observe: ${observe}`];
+  return rawRequest("POST", path, headers, JSON.stringify(body));
 }
 
 const directory = mkdtempSync(join(tmpdir(), "llmproxy-bench-"));
-const binaries = [join(directory, "off"), join(directory, "on")] as const;
-await build(binaries[0], [withoutObservation]);
-await build(binaries[1], []);
+const binary = join(directory, "llmproxyd");
+await build(binary);
 const upstream = Bun.spawn([process.execPath, join(import.meta.dir, "upstream.ts")], {
   stdout: "pipe",
   stderr: "inherit",
@@ -149,30 +154,36 @@ const upstream = Bun.spawn([process.execPath, join(import.meta.dir, "upstream.ts
 const upstreamPort = Number(
   new TextDecoder().decode((await upstream.stdout.getReader().read()).value).trim(),
 );
-const proxies = await Promise.all(binaries.map((binary) => startProxy(binary, directory, upstreamPort)));
+const { child, port } = await startProxy(binary, directory, upstreamPort);
 
 for (const test of CASES.filter(({ name }) => ASKED.every((word) => name.includes(word)))) {
-  const request = requestOf(test);
-  const costs: [number[], number[]] = [[], []];
-  // The first round warms up. The two take turns at being first, so that a disturbance hits both alike.
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      const { child, port } = proxies[which]!;
-      const before = cpuUs(child.pid);
-      await load(port, test.connections, test.total, () => request);
-      const cost = (cpuUs(child.pid) - before) / (test.total * test.unitsPerAnswer);
-      if (round > 0) costs[which as 0 | 1].push(cost);
+  const costs = { off: [] as number[], on: [] as number[] };
+  // The two take turns at being first, so that a disturbance hits both alike.
+  for (let round = -WARM_ROUNDS; round < ROUNDS; round++) {
+    for (const observe of round % 2 === 0 ? (["off", "on"] as const) : (["on", "off"] as const)) {
+      const request = requestOf(test, observe);
+      const cpuUs = await cpuUsOf(child.pid, () => load(port, test.connections, test.total, () => request));
+      if (round >= 0) costs[observe].push(cpuUs / (test.total * test.unitsPerAnswer));
     }
   }
-  const [off, on] = [spreadOf(costs[0])!, spreadOf(costs[1])!];
-  const added = spreadOf(pairwise(costs[1], costs[0], (on, off) => (on / off - 1) * 100) as number[])!;
+  const [off, on] = [spreadOf(costs.off)!, spreadOf(costs.on)!];
+  const ratios = pairwise(costs.on, costs.off, (on, off) => (on / off - 1) * 100) as number[];
+  const added = spreadOf(ratios)!;
   const us = ({ median, min, max }: Spread) =>
     `${median.toFixed(1)} us (${min.toFixed(1)} to ${max.toFixed(1)})`;
   console.log(
     `${test.name}, per ${test.unit}: off ${us(off)}, on ${us(on)}: ` +
-      `${added.median.toFixed(1)} % (${added.min.toFixed(1)} to ${added.max.toFixed(1)})`,
+      `${added.median.toFixed(1)} % (${added.min.toFixed(1)} to ${added.max.toFixed(1)}, ` +
+      `error ${errorOf(ratios).toFixed(1)})`,
   );
 }
-for (const { child } of proxies) child.kill("SIGTERM");
+child.kill("SIGTERM");
 upstream.kill();
 rmSync(directory, { recursive: true, force: true });
+
+/** Standard error of the median of so many values, as if they were distributed normally. */
+function errorOf(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  return 1.2533 * Math.sqrt(variance / values.length);
+}
