@@ -4,11 +4,8 @@ export type JsonObject = { readonly [key: string]: unknown };
 /** A text made to contain one key over and over is given up after so many. */
 const CANDIDATES_MAX = 8;
 
-const COPIED_BYTES_MAX = 1000;
 const SPACE = 32;
 const RIGHT_BRACE = 125;
-
-const decoder = new TextDecoder();
 
 /** Gives the value as an object, or null when it is none. */
 export function asObject(value: unknown): JsonObject | null {
@@ -28,17 +25,15 @@ export function asCount(value: unknown): number | null {
 /** Parses the UTF-8 text from `start` up to, not including, `end`. Gives undefined when it is not JSON. */
 export function parseJson(bytes: Uint8Array, start: number, end: number): unknown {
   try {
-    return JSON.parse(decoder.decode(partOf(bytes, start, end)));
+    return JSON.parse(textOf(bytes, start, end));
   } catch {
     return undefined;
   }
 }
 
-/** A copy of what is short: the first view of an array leaves the collector three more objects, which costs far more. */
-function partOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const length = end - start;
-  if (length === bytes.length) return bytes;
-  return length > COPIED_BYTES_MAX ? bytes.subarray(start, end) : Buffer.copyBytesFrom(bytes, start, length);
+/** Decodes in place: a view of an array leaves the collector three more objects, which costs far more than a short text. */
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.toString.call(bytes, "utf8", start, end);
 }
 
 /** Whether a text that is not parsed ends as a JSON object does. */
@@ -52,7 +47,7 @@ export function isClosed(bytes: Uint8Array, start: number, end: number): boolean
  * or null. The depth of the key is not known, so the caller must check that the object is what it looks for.
  */
 export function lastObjectOf(bytes: Uint8Array, start: number, end: number, key: string): JsonObject | null {
-  const text = decoder.decode(bytes.subarray(start, end));
+  const text = textOf(bytes, start, end);
   const quoted = `"${key}"`;
   let at = text.length;
   for (let tries = 0; tries < CANDIDATES_MAX && at > 0; tries++) {
@@ -73,7 +68,7 @@ export function lastObjectOf(bytes: Uint8Array, start: number, end: number, key:
  * servers that write their members in a known order.
  */
 export function membersFrom(bytes: Uint8Array, start: number, end: number, key: string): JsonObject | null {
-  const text = decoder.decode(bytes.subarray(start, end));
+  const text = textOf(bytes, start, end);
   const at = text.lastIndexOf(`"${key}"`);
   return at < 0 ? null : parseObject(`{${text.slice(at)}`);
 }

@@ -72,7 +72,8 @@ export class TopLevel {
 
   /**
    * Looks first from the end, and for what was not found so from the beginning. Once the first `wanted` of the names are
-   * found, the others are looked for only near them: within `stepsBeyond` steps.
+   * found, the others are looked for only near them: within `stepsBeyond` steps, and not past an array that holds
+   * something, which is what makes bodies long.
    */
   static findFromEnd(
     bytes: Uint8Array,
@@ -205,6 +206,7 @@ export class TopLevel {
   /** Gives the position after the value that begins at `at`; -1 when it does not end within bounds. */
   private valueEnd(at: number): number {
     const { bytes } = this;
+    if (this.wanted === 0 && bytes[at] === LEFT_BRACKET && bytes[at + 1] !== RIGHT_BRACKET) return -1;
     let depth = 0;
     for (; at < bytes.length && this.steps-- > 0; at++) {
       const byte = bytes[at];
@@ -226,6 +228,7 @@ export class TopLevel {
   /** Gives the position where the value that ends at `at` begins; -1 when that is not within bounds. */
   private valueStart(at: number): number {
     const { bytes } = this;
+    if (this.wanted === 0 && bytes[at] === RIGHT_BRACKET && bytes[at - 1] !== LEFT_BRACKET) return -1;
     let depth = 0;
     for (; at >= 0 && this.steps-- > 0; at--) {
       const byte = bytes[at];

@@ -43,6 +43,9 @@ test("those at the end of many numbers are found, and an error beside them", () 
   expect(near({ data, error: "e", usage, model: "m" })).toEqual({ model: "m", usage, error: "e" });
   expect(near({ error: "e", data, usage, model: "m" })).toEqual({ model: "m", usage, error: "e" });
   expect(near({ model: "m", data, usage })).toEqual({ model: "m", usage });
+  // An array with nothing in it is in nobody's way.
+  expect(near({ data, error: "e", none: [], usage, model: "m" })).toEqual({ model: "m", usage, error: "e" });
+  expect(near({ usage, model: "m", none: [], error: "e", data })).toEqual({ model: "m", usage, error: "e" });
 });
 
 test("what is no object, or is broken, has no members", () => {
