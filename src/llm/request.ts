@@ -12,10 +12,8 @@ export interface RequestPeek {
   readonly isStreamUnsaid: boolean;
 }
 
-/** Of a request that cannot be read. */
-export const UNKNOWN_PEEK: RequestPeek = { model: null, stream: null, isStreamUnsaid: false };
-
 const NAMES = ["model", "stream"].map((name) => new TextEncoder().encode(name));
+const UNKNOWN: RequestPeek = { model: null, stream: null, isStreamUnsaid: false };
 const MODEL_ONLY = NAMES.slice(0, 1);
 const STREAM_KEY = Buffer.from('"stream"', "latin1");
 /** In a body up to this size the key is searched for by its bytes. */
@@ -48,8 +46,8 @@ export function peekRequest(
   contentType: string | null,
   contentEncoding: string | null,
 ): RequestPeek {
-  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN_PEEK;
-  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN_PEEK;
+  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN;
+  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN;
   // Mostly so, and then no way past all messages is needed.
   const isUnsaid = body.length <= SEARCHED_BYTES_MAX && isObject(body) && !holds(body, STREAM_KEY);
   const names = isUnsaid ? MODEL_ONLY : NAMES;

@@ -2,7 +2,7 @@ import type { Lease } from "../balancer/lease.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { addressText } from "../limits/address-text.ts";
 import { type ApiPath, describePath, modelInPath } from "../llm/dialect.ts";
-import { peekRequest, type RequestPeek, UNKNOWN_PEEK, wantsStream } from "../llm/request.ts";
+import { peekRequest, type RequestPeek, wantsStream } from "../llm/request.ts";
 import type { ResponseFacts } from "../llm/response-facts.ts";
 import type { AccessOutcome } from "../observe/access-log.ts";
 import { Attempt } from "./attempt.ts";
@@ -12,6 +12,8 @@ import type { Route } from "./route.ts";
 
 const NONE: readonly string[] = [];
 const NO_BYTES = new Uint8Array(0);
+/** To look into a larger body may take many microseconds, for which no request shall wait. */
+const PEEKED_AT_ONCE_BYTES_MAX = 16 * 1024;
 
 /**
  * Follows one request from its head to the end of everything that is known of it, and tells metrics and access log,
@@ -37,7 +39,7 @@ export class Observation {
   private readonly startedMs = performance.now();
   private body: Uint8Array = NO_BYTES;
   /** What it says, where the access log tells that. */
-  private peeked = UNKNOWN_PEEK;
+  private peeked: RequestPeek | null = null;
   /** Status sent to the client. */
   private status: number | null = null;
   private readonly attempts: Attempt[] = [];
@@ -67,8 +69,8 @@ export class Observation {
   admitted(body: Uint8Array): void {
     this.body = body;
     this.metrics.requestBytes.add(body.length);
-    // Now, as later the body would have to be fetched into the processor's caches again.
-    if (this.route.accessLog !== null) this.peeked = this.peek();
+    // Of a small one now, as later it would have to be fetched into the processor's caches again.
+    if (this.route.accessLog !== null && body.length <= PEEKED_AT_ONCE_BYTES_MAX) this.peeked = this.peek();
   }
 
   /** The proxy answers with an error of its own. */
@@ -157,6 +159,7 @@ export class Observation {
 
   private writeAccessLog(outcome: AccessOutcome, durationMs: number): void {
     const { exchange, route, facts } = this;
+    const peek = this.peeked ?? this.peek();
     route.accessLog!({
       endedMs: Date.now(),
       requestId: this.requestId,
@@ -164,9 +167,9 @@ export class Observation {
       client: this.client,
       method: exchange.method,
       target: exchange.target,
-      model: modelInPath(exchange.target) ?? this.peeked.model,
+      model: modelInPath(exchange.target) ?? peek.model,
       responseModel: facts?.model ?? null,
-      stream: wantsStream(this.path, this.peeked),
+      stream: wantsStream(this.path, peek),
       group: route.group.name,
       attempts: this.attempts,
       rejected: this.rejected ?? NONE,
