@@ -134,11 +134,12 @@ async function expectHarmless({ kind, count, attacked, others, bytesEachMax, unt
   const forward = others ?? attacked;
   let before = await held();
   await eventually("nothing is left of earlier requests", async () => (before = await held()).inFlight === 0);
-  const memoryBefore = residentBytes(proxy.pid);
   const [calm, besieged]: [number[], number[]] = [[], []];
   let bytesEach = 0;
   for (let round = 1; ; round++) {
     calm.push(await p99Ms(forward));
+    // Behind the calm load: its garbage is not the attack's doing.
+    const memoryBefore = residentBytes(proxy.pid);
     await begin(kind, proxy.port(attacked), count);
     besieged.push(await p99Ms(forward));
     if (until !== undefined)
