@@ -15,7 +15,7 @@ import { pairwise, type Spread, spreadOf } from "../statistics.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const ROUNDS = Number(process.argv[2] ?? 40);
-/** The compiler takes some 10,000 requests until it rests. */
+/** Rounds before those that count, while the code is compiled. */
 const WARM_ROUNDS = 8;
 const ASKED = process.argv.slice(3);
 const TOKENS = 200;
