@@ -4,7 +4,7 @@ import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf, type Keys } from "../support/config.ts";
 import { canReadMemory, residentBytes } from "../support/process-memory.ts";
-import { startProxy } from "../support/proxy.ts";
+import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { SteadyLoad } from "../support/steady-load.ts";
 
 setDefaultTimeout(120_000);
@@ -37,19 +37,30 @@ async function beginStream(port: number): Promise<ClientConnection> {
   return client.send(requestBytes("/v1/chat/completions", { body, headers }));
 }
 
+/**
+ * Does `RELOADS` reloads. Gives the least memory of the proxy after one of the second half of them, in bytes: what is
+ * there at one moment has up to 40 MB in it that only waits for the garbage collector.
+ */
+async function leastMemory(proxy: RunningProxy, reload: (round: number) => Promise<void>): Promise<number> {
+  let least = Infinity;
+  for (let round = 1; round <= RELOADS; round++) {
+    await reload(round);
+    if (canReadMemory && round > RELOADS / 2) least = Math.min(least, residentBytes(proxy.pid));
+  }
+  return canReadMemory ? least : 0;
+}
+
 test("a hundred reloads, half of them refused, under requests and streams harm none of them, and leave no memory behind", async () => {
   await using proxy = await startProxy({ config: configFor(0) });
   const streams = await Promise.all(Array.from({ length: STREAMS }, () => beginStream(proxy.port())));
   const load = new SteadyLoad(proxy.port(), PER_SECOND);
   // The first ones compile code and fill caches.
-  for (let round = 1; round <= RELOADS; round++) await proxy.reload(configFor(round));
-  const before = canReadMemory ? residentBytes(proxy.pid) : 0;
-  for (let round = 1; round <= RELOADS; round++) {
+  const before = await leastMemory(proxy, async (round) => void (await proxy.reload(configFor(round))));
+  const after = await leastMemory(proxy, async (round) => {
     const config = configFor(round);
     if (round % 2 === 0) expect(await proxy.reload(config)).toContain(" configuration applied ");
     else expect(await proxy.reload({ ...config, upstreams: [] })).toContain(" configuration refused");
-  }
-  const grown = canReadMemory ? residentBytes(proxy.pid) - before : 0;
+  });
   for (const stream of streams) {
     const response = await stream.response();
     expect([response.status, response.complete]).toEqual([200, true]);
@@ -59,8 +70,8 @@ test("a hundred reloads, half of them refused, under requests and streams harm n
   await load.stop();
   expect(load.failures).toEqual([]);
   expect(load.answered).toBeGreaterThan(PER_SECOND);
-  expect(grown).toBeLessThan(40 * MB);
-  console.log(`  ${load.answered} requests; ${(grown / MB).toFixed(1)} MB more after the reloads`);
+  console.log(`  ${load.answered} requests; ${((after - before) / MB).toFixed(1)} MB more after the reloads`);
+  expect(after - before).toBeLessThan(40 * MB);
 });
 
 test("two processes on the same ports take over from each other without a failed request", async () => {
