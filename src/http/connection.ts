@@ -235,10 +235,9 @@ export class Connection implements Retirable {
     return bodyIsIn && !this.host.stopping && this.exchange.head.keepAlive;
   }
 
-  /** To be called with what the writer said. False: something is kept, and the client must not stall for long. */
-  watchWrite(isDrained: boolean): boolean {
-    if (!isDrained) this.deadline.arm(this.writer.gone ? this.host.lingerQueue : this.host.writeQueue);
-    return isDrained;
+  /** The writer keeps something: the client must not stall for long. */
+  watchStall(): void {
+    this.deadline.arm(this.writer.gone ? this.host.lingerQueue : this.host.writeQueue);
   }
 
   endAnswer(exchange: ServerExchange, keepAlive: boolean): void {

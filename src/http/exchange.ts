@@ -38,10 +38,11 @@ export interface Exchange {
    */
   start(status: number, headers: HeaderList, length: number | null): void;
   /**
-   * Sends a piece of the body at once. Gives false when the client is slow: the bytes are kept, and
-   * nothing more should be written before `onDrain` was called.
+   * Sends a piece of the body at once: the bytes from `from` to before `to`, by default all. `isOneChunk`: `bytes` is
+   * that piece as one chunk of RFC 9112 7.1 with nothing before or after it, which need not be framed anew. Gives false
+   * when the client is slow: the bytes are kept, and nothing more should be written before `onDrain` was called.
    */
-  write(chunk: Uint8Array): boolean;
+  write(bytes: Uint8Array, from?: number, to?: number, isOneChunk?: boolean): boolean;
   onDrain: (() => void) | null;
   /** Ends a streamed answer cleanly. With bytes of `length` still missing it cuts instead. */
   end(): void;

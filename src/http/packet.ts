@@ -1,3 +1,5 @@
+import { cut } from "./cut.ts";
+
 /** What is larger goes out in several writes: then the copy costs more than the system calls. */
 export const PACKET_BYTES_MAX = 65_536;
 
@@ -21,24 +23,28 @@ export function packHead(head: string, body: Uint8Array | null): number {
   return length;
 }
 
-/** The same with a piece of a body as a chunk (RFC 9112 7.1). `head` may be empty; the piece may not. */
-export function packChunk(head: string, piece: Uint8Array): number {
-  const digits = digitsOf(piece.length);
+/**
+ * The same with a piece of a body as a chunk (RFC 9112 7.1): the bytes from `start` to before `stop`, which are at least
+ * one. `head` may be empty.
+ */
+export function packChunk(head: string, bytes: Uint8Array, start: number, stop: number): number {
+  const length = stop - start;
+  const digits = digitsOf(length);
   const from = head.length + digits + 2;
-  const to = from + piece.length;
+  const to = from + length;
   if (to + 2 > PACKET_BYTES_MAX) return -1;
   if (head !== "") packet.write(head, "latin1");
-  for (let i = 0, size = piece.length; i < digits; i++, size >>>= 4)
-    packet[from - 3 - i] = hexDigit(size & 15);
+  for (let i = 0, size = length; i < digits; i++, size >>>= 4) packet[from - 3 - i] = hexDigit(size & 15);
   packet[from - 2] = CR;
   packet[from - 1] = LF;
-  packet.set(piece, from);
+  packet.set(cut(bytes, start, stop), from);
   packet[to] = CR;
   packet[to + 1] = LF;
   return to + 2;
 }
 
-function digitsOf(size: number): number {
+/** How many hexadecimal digits the size of a chunk has. */
+export function digitsOf(size: number): number {
   return CHUNK_DIGITS_MAX - (Math.clz32(size) >>> 2);
 }
 

@@ -1,13 +1,16 @@
 import { ChunkedDecoder } from "./chunked.ts";
-import { cut } from "./cut.ts";
+import { digitsOf } from "./packet.ts";
 import type { Framing } from "./response-head.ts";
-
-const EMPTY = new Uint8Array(0);
 
 /** Takes the framing off the body of one response (RFC 9112 6.3). */
 export class ResponseBodyReader {
   /** `open`: more is to come. */
   state: "open" | "complete" | "malformed" = "open";
+  /** Where the payload stands in what was read last: from here to before `to`. */
+  from = 0;
+  to = 0;
+  /** What was read last is all of one chunk and nothing else, just as it would be framed anew. */
+  isOneChunk = false;
   /** Something arrived behind the end: nobody knows what the sender means by it. */
   overrun = false;
   private readonly framing: Framing;
@@ -28,22 +31,17 @@ export class ResponseBodyReader {
   }
 
   /**
-   * Takes what arrived, which from then on is ours to change. Gives all the payload in it in one piece, empty for none;
-   * also of a malformed body what stands before the fault.
+   * Takes what arrived, which from then on is ours to change, and puts all the payload in it together: `from` to `to`.
+   * Also of a malformed body what stands before the fault.
    */
-  read(chunk: Buffer): Uint8Array {
-    if (this.state !== "open") {
-      this.overrun ||= chunk.length > 0;
-      return EMPTY;
+  read(bytes: Uint8Array): void {
+    if (this.decoder !== null && this.state === "open") {
+      this.decode(this.decoder, bytes);
+      return;
     }
-    if (this.decoder !== null) return this.decode(this.decoder, chunk);
-    if (this.framing === "until-close") return chunk;
-    const taken = Math.min(this.missing, chunk.length);
-    this.missing -= taken;
-    if (this.missing === 0) this.state = "complete";
-    if (taken === chunk.length) return chunk;
-    this.overrun = true;
-    return cut(chunk, 0, taken);
+    this.from = 0;
+    this.to = this.state === "open" ? this.take(bytes.length) : 0;
+    this.overrun ||= this.to < bytes.length;
   }
 
   /** The connection ended in order: for a body without any other end that was it. */
@@ -51,14 +49,27 @@ export class ResponseBodyReader {
     if (this.framing === "until-close") this.state = "complete";
   }
 
-  private decode(decoder: ChunkedDecoder, chunk: Buffer): Uint8Array {
-    const end = decoder.compact(chunk, 0);
+  /** Counts bytes of a body without framing of its own. Gives how many of them belong to it. */
+  private take(count: number): number {
+    if (this.framing === "until-close") return count;
+    const taken = Math.min(this.missing, count);
+    this.missing -= taken;
+    if (this.missing === 0) this.state = "complete";
+    return taken;
+  }
+
+  private decode(decoder: ChunkedDecoder, bytes: Uint8Array): void {
+    const end = decoder.compact(bytes, 0);
+    const from = decoder.payloadFrom;
+    const to = decoder.payloadTo;
+    this.from = from;
+    this.to = to;
+    // Of several chunks the payload has been moved, and a size with zeros or an extension before it is longer than needed.
+    this.isOneChunk = end === to + 2 && end === bytes.length && from === digitsOf(to - from) + 2;
     if (end < 0) this.state = "malformed";
     else if (decoder.done) {
       this.state = "complete";
-      this.overrun = end < chunk.length;
+      this.overrun = end < bytes.length;
     }
-    const { payloadFrom, payloadTo } = decoder;
-    return payloadTo === 0 ? EMPTY : cut(chunk, payloadFrom, payloadTo);
   }
 }

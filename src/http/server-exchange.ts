@@ -1,8 +1,10 @@
 import type { Connection } from "./connection.ts";
+import { cut } from "./cut.ts";
 import type { BodyFailure, Exchange, HeaderList } from "./exchange.ts";
 import { packChunk, packHead } from "./packet.ts";
 import type { RequestHead } from "./request-head.ts";
 import { type Framing, responseHead } from "./response-head.ts";
+import type { SocketWriter } from "./socket-writer.ts";
 
 const CRLF = Buffer.from("\r\n", "latin1");
 const LAST_CHUNK = Buffer.from("0\r\n\r\n", "latin1");
@@ -12,6 +14,14 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n", "latin1");
  * still holds it after the end writes into nothing, never into the answer to the next request.
  */
 export class ServerExchange implements Exchange {
+  // What every piece of a stream touches stands first, so that it lies in as few lines of the cache as may be.
+  /** Null as soon as the answer is over, one way or another. */
+  private connection: Connection | null;
+  private readonly writer: SocketWriter;
+  private framing: Framing = "none";
+  /** Head not yet sent: it travels with the first piece of the body where that is there in the same turn. */
+  private pendingHead: string | null = null;
+  bytesOut = 0;
   readonly method: string;
   readonly target: string;
   readonly headers: HeaderList;
@@ -20,17 +30,12 @@ export class ServerExchange implements Exchange {
   onDrain: (() => void) | null = null;
   onFinished: (() => void) | null = null;
   aborted = false;
-  bytesOut = 0;
-  /** Null as soon as the answer is over, one way or another. */
-  private connection: Connection | null;
-  /** Head not yet sent: it travels with the first piece of the body where that is there in the same turn. */
-  private pendingHead: string | null = null;
-  private framing: Framing = "none";
   /** Bytes of an announced Content-Length that are still to come. */
   private missing = 0;
 
   constructor(connection: Connection, head: RequestHead) {
     this.connection = connection;
+    this.writer = connection.writer;
     this.head = head;
     this.method = head.method;
     this.target = head.target;
@@ -70,21 +75,26 @@ export class ServerExchange implements Exchange {
     setImmediate(() => this.sendHead());
   }
 
-  write(chunk: Uint8Array): boolean {
-    const connection = this.connection;
-    if (connection === null) return true;
-    if (this.framing === "none" || chunk.length === 0) return connection.writer.isDrained();
+  write(bytes: Uint8Array, from = 0, to = bytes.length, isOneChunk = false): boolean {
+    if (this.connection === null) return true;
+    if (this.framing === "none" || from === to) return this.writer.isDrained();
+    if (this.framing === "chunked") {
+      if (isOneChunk && this.pendingHead === null) return this.send(bytes);
+      return this.writeChunk(this.takeHead(), bytes, from, to);
+    }
     if (typeof this.framing === "number") {
       // More than was announced would be taken for the next answer.
-      if (chunk.length > this.missing) chunk = chunk.subarray(0, this.missing);
-      this.missing -= chunk.length;
+      to = Math.min(to, from + this.missing);
+      this.missing -= to - from;
     }
-    const head = this.takeHead();
-    if (this.framing !== "chunked") return this.sendHeadWith(head, chunk);
-    const packed = packChunk(head, chunk);
+    return this.sendHeadWith(this.takeHead(), cut(bytes, from, to));
+  }
+
+  private writeChunk(head: string, bytes: Uint8Array, from: number, to: number): boolean {
+    const packed = packChunk(head, bytes, from, to);
     if (packed >= 0) return this.sendPacket(packed);
-    this.send(Buffer.from(`${head}${chunk.length.toString(16)}\r\n`, "latin1"));
-    this.send(chunk);
+    this.send(Buffer.from(`${head}${(to - from).toString(16)}\r\n`, "latin1"));
+    this.send(cut(bytes, from, to));
     return this.send(CRLF);
   }
 
@@ -151,14 +161,18 @@ export class ServerExchange implements Exchange {
 
   private send(bytes: Uint8Array): boolean {
     this.bytesOut += bytes.length;
-    const { connection } = this;
-    return connection === null || connection.watchWrite(connection.writer.send(bytes));
+    return this.connection === null || this.writer.send(bytes) || this.onKept();
   }
 
   private sendPacket(length: number): boolean {
     this.bytesOut += length;
-    const { connection } = this;
-    return connection === null || connection.watchWrite(connection.writer.sendPacket(length));
+    return this.connection === null || this.writer.sendPacket(length) || this.onKept();
+  }
+
+  /** The socket has not taken all of a write. */
+  private onKept(): false {
+    this.connection?.watchStall();
+    return false;
   }
 
   private finish(keepAlive: boolean): void {

@@ -1,3 +1,4 @@
+import { cut } from "../http/cut.ts";
 import { Carry } from "./carry.ts";
 import { isKnownCoding } from "./codecs.ts";
 import type { ResponseFacts } from "./response-facts.ts";
@@ -34,15 +35,15 @@ export class CompressedReader {
   }
 
   /** Takes the next packed bytes, of which it makes a copy. */
-  feed(chunk: Uint8Array): void {
+  feed(chunk: Uint8Array, from = 0, to = chunk.length): void {
     const { facts } = this.reader;
-    if (facts.framing === "opaque" || chunk.length === 0) return;
+    if (facts.framing === "opaque" || from === to) return;
     if (this.unpacker !== null) {
       this.unpacker.urgent = facts.contentEvents === 0;
-      this.unpacker.write(chunk);
+      this.unpacker.write(cut(chunk, from, to));
       return;
     }
-    this.packed.append(chunk, 0, chunk.length);
+    this.packed.append(chunk, from, to);
     if (this.reader.isStream || this.packed.length > SMALL_BYTES_MAX) this.unpackAsItComes();
   }
 

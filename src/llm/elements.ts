@@ -1,4 +1,5 @@
-import { type OnPiece, PieceBuffer } from "./piece-buffer.ts";
+import type { EventSink } from "./event-sink.ts";
+import { PieceBuffer } from "./piece-buffer.ts";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -19,15 +20,15 @@ export class ElementReader {
   private inString = false;
   private escaped = false;
 
-  /** Takes a callback for every object, and the most bytes that one may have. */
-  constructor(onElement: OnPiece, elementBytesMax: number) {
-    this.pieces = new PieceBuffer(onElement, elementBytesMax);
+  /** Takes who wants the objects, and the most bytes that one may have. */
+  constructor(sink: EventSink, elementBytesMax: number) {
+    this.pieces = new PieceBuffer(sink, elementBytesMax);
   }
 
-  /** Reads the next bytes. Keeps no reference to the chunk. */
-  feed(chunk: Uint8Array): void {
-    let start = 0;
-    for (let at = 0; at < chunk.length; at++) {
+  /** Reads the next bytes: those from `from` to before `to`. Keeps no reference to the chunk. */
+  feed(chunk: Uint8Array, from: number, to: number): void {
+    let start = from;
+    for (let at = from; at < to; at++) {
       const byte = chunk[at]!;
       if (this.inString) {
         if (this.escaped) this.escaped = false;
@@ -47,7 +48,7 @@ export class ElementReader {
         if (this.depth === 0) this.pieces.finish(chunk, start, at + 1);
       }
     }
-    if (this.depth > 0) this.pieces.hold(chunk, start, chunk.length);
+    if (this.depth > 0) this.pieces.hold(chunk, start, to);
   }
 
   /** The stream is over. An object that has not ended says nothing. */

@@ -36,10 +36,9 @@ export function isReadable(mediaType: string): boolean {
   return isStreamMedia(mediaType) || isJson(mediaType) || mediaType === "" || mediaType === "text/plain";
 }
 
-/** Gives the position of the first byte that is neither a blank nor part of a byte order mark; `length` without one. */
-export function firstByteAt(chunk: Uint8Array): number {
-  let at = 0;
-  while (at < chunk.length && (chunk[at]! <= SPACE || MARKS.has(chunk[at]!))) at++;
+/** Gives the position from `at` on of the first byte that is neither a blank nor part of a byte order mark; `to` without one. */
+export function firstByteAt(chunk: Uint8Array, at: number, to: number): number {
+  while (at < to && (chunk[at]! <= SPACE || MARKS.has(chunk[at]!))) at++;
   return at;
 }
 

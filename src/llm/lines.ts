@@ -1,4 +1,5 @@
-import { type OnPiece, PieceBuffer } from "./piece-buffer.ts";
+import type { EventSink } from "./event-sink.ts";
+import { PieceBuffer } from "./piece-buffer.ts";
 
 const LF = 10;
 const NOTHING = new Uint8Array(0);
@@ -10,19 +11,18 @@ const NOTHING = new Uint8Array(0);
 export class LineReader {
   private readonly pieces: PieceBuffer;
 
-  /** Takes a callback for every line, and the most bytes that a line may have. */
-  constructor(onLine: OnPiece, lineBytesMax: number) {
-    this.pieces = new PieceBuffer(onLine, lineBytesMax);
+  /** Takes who wants the lines, and the most bytes that one may have. */
+  constructor(sink: EventSink, lineBytesMax: number) {
+    this.pieces = new PieceBuffer(sink, lineBytesMax);
   }
 
-  /** Reads the next bytes. Keeps no reference to the chunk. */
-  feed(chunk: Uint8Array): void {
-    let at = 0;
-    for (let lf = chunk.indexOf(LF); lf >= 0; lf = chunk.indexOf(LF, at)) {
+  /** Reads the next bytes: those from `at` to before `to`. Keeps no reference to the chunk. */
+  feed(chunk: Uint8Array, at: number, to: number): void {
+    for (let lf = chunk.indexOf(LF, at); lf >= 0 && lf < to; lf = chunk.indexOf(LF, at)) {
       this.pieces.finish(chunk, at, lf);
       at = lf + 1;
     }
-    if (at < chunk.length) this.pieces.hold(chunk, at, chunk.length);
+    if (at < to) this.pieces.hold(chunk, at, to);
   }
 
   /** The stream is over: gives the last line when its end is missing. */

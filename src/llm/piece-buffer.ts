@@ -1,26 +1,24 @@
 import { Carry } from "./carry.ts";
+import type { EventSink } from "./event-sink.ts";
 
 /** Of an oversized piece this many last bytes are kept. */
 const TAIL_BYTES = 16 * 1024;
 const SPACE = 32;
 
-/** Takes one piece: the bytes from `start` up to, not including, `end`. `oversized`: only its last bytes are there. */
-export type OnPiece = (bytes: Uint8Array, start: number, end: number, oversized: boolean) => void;
-
 /**
  * Puts pieces of a body together that chunk borders cut. A piece that lies within one chunk is given there, without a
- * copy; the bytes are valid only while the callback runs. Leading blanks are taken off; blank pieces are not given.
+ * copy. Leading blanks are taken off; blank pieces are not given.
  */
 export class PieceBuffer {
-  private readonly onPiece: OnPiece;
+  private readonly sink: EventSink;
   private readonly pieceBytesMax: number;
   private readonly carry = new Carry();
   /** Bytes of the piece that are gone already, because it is oversized. */
   private dropped = 0;
 
-  /** Takes a callback for every piece, and the most bytes that one may have. */
-  constructor(onPiece: OnPiece, pieceBytesMax: number) {
-    this.onPiece = onPiece;
+  /** Takes who wants the pieces, and the most bytes that one may have. */
+  constructor(sink: EventSink, pieceBytesMax: number) {
+    this.sink = sink;
     this.pieceBytesMax = pieceBytesMax;
   }
 
@@ -59,7 +57,7 @@ export class PieceBuffer {
     const isOversized = this.dropped + (end - start) > this.pieceBytesMax;
     if (isOversized) start = Math.max(start, end - TAIL_BYTES);
     while (start < end && bytes[start]! <= SPACE) start++;
-    if (start < end) this.onPiece(bytes, start, end, isOversized);
+    if (start < end) this.sink.onEvent("", bytes, start, end, isOversized);
     this.dropped = 0;
     this.carry.clear();
   }

@@ -1,8 +1,10 @@
+import { cut } from "../http/cut.ts";
 import { AnthropicReader } from "./anthropic.ts";
 import { BodyKeeper } from "./body-keeper.ts";
 import type { DialectReader } from "./dialect-reader.ts";
 import { type Dialect, hasTerminalEvent } from "./dialect.ts";
 import { ElementReader } from "./elements.ts";
+import type { EventSink } from "./event-sink.ts";
 import { firstByteAt, framingOf, isReadable, isStreamMedia, mediaTypeOf } from "./framing.ts";
 import { GeminiReader } from "./gemini.ts";
 import { asObject, isClosed, parseJson } from "./json.ts";
@@ -56,18 +58,19 @@ const PARSED_BYTES_MAX = 1024;
  * Memory is bounded by some 256 KB: an event or line over 128 KB is not kept, only its last 16 KB searched for usage;
  * of a larger JSON text only head and tail are kept.
  */
-export class ResponseReader {
+export class ResponseReader implements EventSink {
+  // What every piece of a stream touches stands first, so that it lies in as few lines of the cache as may be.
   readonly facts = new ResponseFacts();
-  private readonly head: ResponseHead;
-  private readonly listener: ResponseListener | null;
-  private readonly mediaType: string;
   private readonly reader: DialectReader;
   /** Cuts a stream into events. This or `body` is made with the first byte, which tells the framing. */
   private source: SseReader | LineReader | ElementReader | null = null;
-  private body: BodyKeeper | null = null;
   /** How many of the listener's three calls were made, or are not due. */
   private told = 0;
   private verdict: Verdict | null = null;
+  private readonly head: ResponseHead;
+  private readonly listener: ResponseListener | null;
+  private readonly mediaType: string;
+  private body: BodyKeeper | null = null;
 
   /** Takes what the head of the response tells, and who wants to know of the first events. */
   constructor(head: ResponseHead, listener: ResponseListener | null = null) {
@@ -89,17 +92,16 @@ export class ResponseReader {
    * Reads the next bytes of the body. Those of a JSON text that is not streamed may be kept until `end`, and must stay
    * as they are so long.
    */
-  feed(chunk: Uint8Array): void {
+  feed(chunk: Uint8Array, from = 0, to = chunk.length): void {
     const facts = this.facts;
     if (facts.framing === "opaque" || this.verdict !== null) return;
     if (facts.framing === "undecided") {
-      const at = firstByteAt(chunk);
-      if (at === chunk.length) return;
-      this.decide(chunk[at]!);
-      if (at > 0) chunk = chunk.subarray(at);
+      from = firstByteAt(chunk, from, to);
+      if (from === to) return;
+      this.decide(chunk[from]!);
     }
-    if (this.source !== null) this.source.feed(chunk);
-    else this.body?.add(chunk);
+    if (this.source !== null) this.source.feed(chunk, from, to);
+    else this.body?.add(cut(chunk, from, to));
     if (this.told < 3) this.tell();
   }
 
@@ -143,20 +145,17 @@ export class ResponseReader {
     else if (facts.framing !== "opaque") this.source = this.sourceOf(facts.framing);
   }
 
+  /** What `source` has found. */
+  onEvent(name: string, bytes: Uint8Array, start: number, end: number, oversized: boolean): void {
+    if (oversized) this.skim(name, bytes, start, end);
+    else this.reader.onEvent(name, bytes, start, end);
+  }
+
   private sourceOf(framing: Framing): SseReader | LineReader | ElementReader {
-    const { reader } = this;
-    if (framing === "events")
-      return new SseReader((event) => {
-        if (event.oversized) this.skim(event.name, event.bytes, event.dataStart, event.dataEnd);
-        else reader.onEvent(event.name, event.bytes, event.dataStart, event.dataEnd);
-      }, EVENT_BYTES_MAX);
-    const onPiece = (bytes: Uint8Array, start: number, end: number, isOversized: boolean): void => {
-      if (isOversized) this.skim("", bytes, start, end);
-      else reader.onEvent("", bytes, start, end);
-    };
+    if (framing === "events") return new SseReader(this, EVENT_BYTES_MAX);
     return framing === "lines"
-      ? new LineReader(onPiece, EVENT_BYTES_MAX)
-      : new ElementReader(onPiece, EVENT_BYTES_MAX);
+      ? new LineReader(this, EVENT_BYTES_MAX)
+      : new ElementReader(this, EVENT_BYTES_MAX);
   }
 
   /** Reads the end of an event that is too long to parse: a generated image, or a long answer repeated whole. */

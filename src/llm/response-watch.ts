@@ -7,8 +7,11 @@ import { type ResponseHead, type ResponseListener, ResponseReader, type Verdict 
 export interface ResponseWatch {
   /** What is known so far. */
   readonly facts: ResponseFacts;
-  /** Takes the next bytes of the body as they were received, once the client has them. They must not change later. */
-  feed(chunk: Uint8Array): void;
+  /**
+   * Takes the next bytes of the body as they were received, from `from` to before `to`, by default all, once the client
+   * has them. They must not change later.
+   */
+  feed(chunk: Uint8Array, from?: number, to?: number): void;
   /**
    * The body is over; `clean`: as HTTP has it, and not by a lost connection. Gives the verdict: at once, or some
    * milliseconds later when there is something left to unpack. Called once.

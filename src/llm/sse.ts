@@ -1,4 +1,5 @@
 import { Carry } from "./carry.ts";
+import type { EventSink } from "./event-sink.ts";
 import { NameCache } from "./name-cache.ts";
 
 const LF = 10;
@@ -13,7 +14,6 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
 const SLICE_BYTES = 4096;
 /** Of an oversized event this many last bytes are kept. */
 export const OVERSIZED_TAIL_BYTES = 16 * 1024;
-const EMPTY = new Uint8Array(0);
 const DATA = [100, 97, 116, 97] as const;
 const EVENT = [101, 118, 101, 110, 116] as const;
 const ERROR = [101, 114, 114, 111, 114] as const;
@@ -26,23 +26,9 @@ const ERROR = [101, 114, 114, 111, 114] as const;
  * Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream except that
  * an event without its blank line is given when the stream ends, and that an `error:` field, which old
  * llama.cpp servers send, reads as `event: error` with data.
- *
- * The fields of the event are valid only while the callback runs.
  */
 export class SseReader {
-  /** The event's name, "" without one. */
-  name = "";
-  /** Where the data lies: `bytes[dataStart]` up to, not including, `bytes[dataEnd]`. Lines are joined with LF. */
-  bytes: Uint8Array = EMPTY;
-  dataStart = 0;
-  dataEnd = 0;
-  /**
-   * True when the event was longer than the bound. Its data was not kept; the range then holds the last bytes of
-   * the raw event (`OVERSIZED_TAIL_BYTES` at most), field names included.
-   */
-  oversized = false;
-
-  private readonly onEvent: (reader: SseReader) => void;
+  private readonly sink: EventSink;
   private readonly eventBytesMax: number;
   /** The incomplete event, when a chunk ended inside it. CR and LF stand behind it and stop the searches. */
   private readonly carry = new Carry();
@@ -50,34 +36,38 @@ export class SseReader {
   private eventStart = 0;
   private lineStart = 0;
   private scanAt = 0;
+  private dataStart = 0;
+  private dataEnd = 0;
   /** Lines of the event that say something; comments and unknown fields before the first of them are forgotten. */
   private lines = 0;
   private dataLines = 0;
   /** The line before ended in CR, so a LF that comes now belongs to it. */
   private afterCr = false;
   private markBytes = 0;
+  /** The event's name, "" without one. */
+  private name = "";
   private readonly names = new NameCache();
 
   /**
-   * Takes a callback for every event, and the most bytes (lines, field names and line ends included) that an event
-   * may have.
+   * Takes who wants the events, and the most bytes (lines, field names and line ends included) that one may have. Of a
+   * longer one the last `OVERSIZED_TAIL_BYTES` at most are given, as they are, field names included.
    */
-  constructor(onEvent: (reader: SseReader) => void, eventBytesMax = 1024 * 1024) {
-    this.onEvent = onEvent;
+  constructor(sink: EventSink, eventBytesMax: number) {
+    this.sink = sink;
     this.eventBytesMax = eventBytesMax;
   }
 
-  /** Reads the next bytes of the stream. Keeps no reference to the chunk. */
-  feed(chunk: Uint8Array): void {
-    let at = this.markBytes < 3 ? this.skipMark(chunk) : 0;
-    while (at < chunk.length) {
+  /** Reads the next bytes of the stream: those from `from` to before `to`. Keeps no reference to the chunk. */
+  feed(chunk: Uint8Array, from = 0, to = chunk.length): void {
+    let at = this.markBytes < 3 ? this.skipMark(chunk, from, to) : from;
+    while (at < to) {
       if (this.carry.length > 0) {
-        at = this.feedCarry(chunk, at);
+        at = this.feedCarry(chunk, at, to);
         continue;
       }
       this.eventStart = this.lineStart = this.scanAt = at;
-      this.scan(chunk, chunk.length, false);
-      if (this.eventStart < chunk.length) this.keep(chunk);
+      this.scan(chunk, to, false);
+      if (this.eventStart < to) this.keep(chunk, to);
       return;
     }
   }
@@ -93,13 +83,12 @@ export class SseReader {
   }
 
   /** Skips a byte order mark at the start of the stream. Gives the position after it. */
-  private skipMark(chunk: Uint8Array): number {
-    let at = 0;
-    while (at < chunk.length && this.markBytes < 3 && chunk[at] === BYTE_ORDER_MARK[this.markBytes]) {
+  private skipMark(chunk: Uint8Array, at: number, to: number): number {
+    while (at < to && this.markBytes < 3 && chunk[at] === BYTE_ORDER_MARK[this.markBytes]) {
       at++;
       this.markBytes++;
     }
-    if (at === chunk.length || this.markBytes === 3) return at;
+    if (at === to || this.markBytes === 3) return at;
     // What looked like a mark is the beginning of the first line.
     for (let i = 0; i < this.markBytes; i++) this.append(Uint8Array.of(...BYTE_ORDER_MARK), i, i + 1);
     this.markBytes = 3;
@@ -107,8 +96,8 @@ export class SseReader {
   }
 
   /** Continues the incomplete event with bytes of the chunk. Gives the position after those it used. */
-  private feedCarry(chunk: Uint8Array, at: number): number {
-    const slice = Math.min(SLICE_BYTES, chunk.length - at);
+  private feedCarry(chunk: Uint8Array, at: number, to: number): number {
+    const slice = Math.min(SLICE_BYTES, to - at);
     const before = this.carry.length;
     this.append(chunk, at, at + slice);
     if (this.scan(this.carry.bytes, this.carry.length, true)) {
@@ -124,11 +113,11 @@ export class SseReader {
     return at + slice;
   }
 
-  /** Copies the incomplete event at the end of a chunk; of an oversized one only its tail. */
-  private keep(chunk: Uint8Array): void {
+  /** Copies the incomplete event before `to`; of an oversized one only its tail. */
+  private keep(chunk: Uint8Array, to: number): void {
     let from = this.eventStart;
-    if (chunk.length - from > this.eventBytesMax) from = Math.max(from, chunk.length - OVERSIZED_TAIL_BYTES);
-    this.append(chunk, from, chunk.length);
+    if (to - from > this.eventBytesMax) from = Math.max(from, to - OVERSIZED_TAIL_BYTES);
+    this.append(chunk, from, to);
     this.shiftOffsets(from);
   }
 
@@ -153,8 +142,8 @@ export class SseReader {
   }
 
   /**
-   * Takes lines until `end`, or until the event is over when `untilEvent`; true in that case. `bytes` is a chunk
-   * that ends at `end`, or the carry with CR LF behind its end, which stops the searches.
+   * Takes lines until `end`, or until the event is over when `untilEvent`; true in that case. Behind `end` there may be
+   * anything: the framing of a chunk, or the CR LF behind the carry, which stops the searches.
    */
   private scan(bytes: Uint8Array, end: number, untilEvent: boolean): boolean {
     let at = this.scanAt;
@@ -226,46 +215,40 @@ export class SseReader {
 
   /** Gives the event that ends before `to`, if it has data, and begins a new one. */
   private dispatch(bytes: Uint8Array, to: number): void {
-    this.oversized = to - this.eventStart > this.eventBytesMax;
-    if (this.oversized || this.dataLines > 0) {
-      this.bytes = bytes;
-      if (this.oversized) {
-        this.dataStart = Math.max(this.eventStart, to - OVERSIZED_TAIL_BYTES);
-        this.dataEnd = to;
-      } else if (this.dataLines > 1) {
-        this.joinData(bytes, to);
-      }
-      this.onEvent(this);
-      this.bytes = EMPTY;
+    const { sink, name, eventStart } = this;
+    if (to - eventStart > this.eventBytesMax) {
+      sink.onEvent(name, bytes, Math.max(eventStart, to - OVERSIZED_TAIL_BYTES), to, true);
+    } else if (this.dataLines === 1) {
+      sink.onEvent(name, bytes, this.dataStart, this.dataEnd, false);
+    } else if (this.dataLines > 1) {
+      const data = joinedData(bytes, eventStart, to);
+      sink.onEvent(name, data, 0, data.length, false);
     }
     this.name = "";
     this.lines = 0;
     this.dataLines = 0;
   }
+}
 
-  /** Several data lines are one text with LF between them. Rare, so it is done the slow way. */
-  private joinData(bytes: Uint8Array, to: number): void {
-    const joined = new Uint8Array(to - this.eventStart);
-    let length = 0;
-    let from = this.eventStart;
-    let count = 0;
-    while (from < to) {
-      let stop = from;
-      while (stop < to && bytes[stop] !== LF && bytes[stop] !== CR) stop++;
-      const isError = isField(bytes, from, stop, ERROR);
-      if (isError || isField(bytes, from, stop, DATA)) {
-        let start = Math.min(stop, from + (isError ? 6 : 5));
-        if (start < stop && bytes[start] === SPACE) start++;
-        if (count++ > 0) joined[length++] = LF;
-        joined.set(bytes.subarray(start, stop), length);
-        length += stop - start;
-      }
-      from = stop + 1;
+/** The data of an event of several data lines: one text with LF between them. Rare, so it is done the slow way. */
+function joinedData(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const joined = new Uint8Array(to - from);
+  let length = 0;
+  let count = 0;
+  while (from < to) {
+    let stop = from;
+    while (stop < to && bytes[stop] !== LF && bytes[stop] !== CR) stop++;
+    const isError = isField(bytes, from, stop, ERROR);
+    if (isError || isField(bytes, from, stop, DATA)) {
+      let start = Math.min(stop, from + (isError ? 6 : 5));
+      if (start < stop && bytes[start] === SPACE) start++;
+      if (count++ > 0) joined[length++] = LF;
+      joined.set(bytes.subarray(start, stop), length);
+      length += stop - start;
     }
-    this.bytes = joined;
-    this.dataStart = 0;
-    this.dataEnd = length;
+    from = stop + 1;
   }
+  return joined.subarray(0, length);
 }
 
 function find(bytes: Uint8Array, byte: number, from: number): number {

@@ -1,3 +1,4 @@
+import { cut } from "../http/cut.ts";
 import type { BodySink, PumpedBody, TransportFailure } from "./transport/transport.ts";
 
 /**
@@ -7,7 +8,6 @@ import type { BodySink, PumpedBody, TransportFailure } from "./transport/transpo
 export class BegunBody implements PumpedBody, BodySink {
   private readonly body: PumpedBody;
   private readonly pieces: Uint8Array[] = [];
-  private sink: BodySink | null = null;
   /** How it ended before it had a sink. */
   private ended: "end" | TransportFailure | null = null;
   private readonly begin = Promise.withResolvers<TransportFailure | null>();
@@ -24,10 +24,10 @@ export class BegunBody implements PumpedBody, BodySink {
   }
 
   pump(sink: BodySink): void {
-    this.sink = sink;
-    for (const piece of this.pieces.splice(0)) sink.chunk(piece);
-    if (this.ended === "end") sink.end();
-    else if (this.ended !== null) sink.fail(this.ended);
+    for (const piece of this.pieces.splice(0)) sink.piece(piece, 0, piece.length, false);
+    if (this.ended === null) this.body.pump(sink);
+    else if (this.ended === "end") sink.end();
+    else sink.fail(this.ended);
   }
 
   pause(): void {
@@ -40,21 +40,18 @@ export class BegunBody implements PumpedBody, BodySink {
 
   // ---- what the transport delivers
 
-  chunk(bytes: Uint8Array): void {
-    if (this.sink !== null) return this.sink.chunk(bytes);
+  piece(bytes: Uint8Array, from: number, to: number): void {
     // The sink comes in this turn of the event loop, so hardly more than one is kept.
-    this.pieces.push(bytes);
+    this.pieces.push(cut(bytes, from, to));
     this.begin.resolve(null);
   }
 
   end(): void {
-    if (this.sink !== null) return this.sink.end();
     this.ended = "end";
     this.begin.resolve(null);
   }
 
   fail(failure: TransportFailure): void {
-    if (this.sink !== null) return this.sink.fail(failure);
     this.ended = failure;
     this.begin.resolve(this.pieces.length === 0 ? failure : null);
   }

@@ -34,7 +34,7 @@ export function sendWhole(request: ProxyRequest, answer: WholeAnswer, attempt: A
   if (reading !== null && !reading.isReading) reading.finish("whole");
   exchange.respond(status, clientHeaders(headers, request.id, false), bytes);
   if (reading === null || !reading.isReading) return;
-  reading.feed(bytes);
+  reading.feed(bytes, 0, bytes.length);
   reading.finish("whole");
 }
 
@@ -53,14 +53,14 @@ class Relay implements BodySink {
     this.reading = new Reading(request, answer, attempt);
   }
 
-  chunk(bytes: Uint8Array): void {
+  piece(bytes: Uint8Array, from: number, to: number, isOneChunk: boolean): void {
     if (this.over) return;
     if (!this.begun) {
       this.begun = true;
       if (this.answer.streamed) this.request.control.liftLimit();
     }
-    if (!this.exchange.write(bytes)) this.answer.body.pause();
-    this.reading.feed(bytes);
+    if (!this.exchange.write(bytes, from, to, isOneChunk)) this.answer.body.pause();
+    this.reading.feed(bytes, from, to);
   }
 
   end(): void {

@@ -81,7 +81,7 @@ describe.each(TRANSPORTS)("by %s", (name, open) => {
     test("by the one who takes a piece gets no other", async () => {
       const { call, response } = await openStream(transport);
       const recording = new Recording();
-      recording.onChunk = () => call.cancel();
+      recording.onPiece = () => call.cancel();
       response.body.pump(recording);
       last.send("5\r\nworld\r\n");
       await recording.done;
@@ -95,7 +95,7 @@ describe.each(TRANSPORTS)("by %s", (name, open) => {
       const call = transport.send(requestTo(server.origin));
       const response = await headOf(call);
       const recording = new Recording();
-      recording.onChunk = () => call.cancel();
+      recording.onPiece = () => call.cancel();
       response.body.pump(recording);
       await recording.done;
       await Bun.sleep(5);
@@ -115,7 +115,7 @@ describe.each(TRANSPORTS)("by %s", (name, open) => {
     test("while its body is held back closes its connection", async () => {
       const { call, response } = await openStream(transport);
       const recording = new Recording();
-      recording.onChunk = () => response.body.pause();
+      recording.onPiece = () => response.body.pause();
       response.body.pump(recording);
       await eventually("a piece is there", () => recording.bytes > 0);
       call.cancel();

@@ -101,7 +101,7 @@ describe.each(TRANSPORTS)("by %s", (name, open) => {
     const { body } = await headOf(transport.send(requestTo(server.origin)));
     const recording = new Recording();
     let pauses = 0;
-    recording.onChunk = () => {
+    recording.onPiece = () => {
       if (recording.bytes < (pauses + 1) * 5_000_000) return;
       pauses++;
       body.pause();

@@ -40,7 +40,7 @@ export class Recording implements BodySink {
   ending: "end" | TransportFailure | null = null;
   /** Calls after the end, of which there must be none. */
   late = 0;
-  onChunk: ((piece: Uint8Array) => void) | null = null;
+  onPiece: ((piece: Uint8Array) => void) | null = null;
   readonly done: Promise<void>;
   private resolve!: () => void;
 
@@ -54,11 +54,12 @@ export class Recording implements BodySink {
     return Buffer.concat(this.pieces).toString("latin1");
   }
 
-  chunk(bytes: Uint8Array): void {
+  piece(bytes: Uint8Array, from: number, to: number): void {
     if (this.ending !== null) this.late++;
-    this.bytes += bytes.length;
-    this.pieces.push(Buffer.from(bytes));
-    this.onChunk?.(bytes);
+    this.bytes += to - from;
+    const piece = Buffer.copyBytesFrom(bytes, from, to - from);
+    this.pieces.push(piece);
+    this.onPiece?.(piece);
   }
 
   end(): void {

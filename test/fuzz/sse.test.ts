@@ -150,7 +150,7 @@ describe("streams made of rubbish", () => {
 
   test("a stream without an end keeps its memory within bounds", () => {
     for (const piece of ["x", "data: x\n", ": x\n", "data: x\r\n\r\n:\n"]) {
-      const reader = new SseReader(() => {}, 256 * 1024);
+      const reader = new SseReader({ onEvent() {} }, 256 * 1024);
       const chunk = encoder.encode(piece.repeat(Math.ceil(65_536 / piece.length)).slice(0, 65_537));
       reader.feed(encoder.encode("data: "));
       Bun.gc(true);

@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 
 import { ResponseBodyReader } from "../../src/http/response-body-reader.ts";
 import type { Framing } from "../../src/http/response-head.ts";
+import { payloadOf } from "./response-reading.ts";
 
 function read(reader: ResponseBodyReader, text: string): string {
-  return Buffer.from(reader.read(Buffer.from(text, "latin1"))).toString("latin1");
+  return payloadOf(reader, Buffer.from(text, "latin1"));
 }
 
 describe("a body of an announced length", () => {
@@ -29,11 +30,6 @@ describe("a body of an announced length", () => {
     reader.endInput();
     expect(reader.state).toBe("open");
   });
-
-  test("is passed on as it came, not copied", () => {
-    const bytes = Buffer.from("hello");
-    expect(new ResponseBodyReader(9).read(bytes)).toBe(bytes);
-  });
 });
 
 describe("a body in chunks", () => {
@@ -52,11 +48,41 @@ describe("a body in chunks", () => {
     const large = "x".repeat(2000);
     const bytes = Buffer.from(`7d0\r\n${large}\r\n3\r\ndef\r\n0\r\n\r\nHTTP/1.1`);
     const reader = new ResponseBodyReader("chunked");
-    const payload = reader.read(bytes);
-    expect(payload.buffer).toBe(bytes.buffer);
-    expect(Buffer.from(payload).toString()).toBe(`${large}def`);
+    reader.read(bytes);
+    expect(bytes.toString("latin1", reader.from, reader.to)).toBe(`${large}def`);
     expect(bytes.toString("latin1", bytes.length - 8)).toBe("HTTP/1.1");
     expect(reader.overrun).toBe(true);
+  });
+
+  test.each([
+    ["5\r\nhello\r\n", true],
+    ["F\r\nhello, world...\r\n", true],
+    ["05\r\nhello\r\n", false],
+    ["5;x=1\r\nhello\r\n", false],
+    ["5\r\nhello\r", false],
+    ["5\r\nhello", false],
+    ["5\r\nhello\r\n1\r\n!\r\n", false],
+    ["5\r\nhello\r\n0\r\n\r\n", false],
+    ["5\r\nhello\r\n0", false],
+    ["0\r\n\r\n", false],
+    ["5\r\nhello\rx", false],
+  ])("%j is one chunk as it would be written: %p", (text, isOneChunk) => {
+    const reader = new ResponseBodyReader("chunked");
+    reader.read(Buffer.from(text));
+    expect(reader.isOneChunk).toBe(isOneChunk);
+  });
+
+  test("a chunk that began in the read before is not one", () => {
+    for (const [first, second] of [
+      ["5", "\r\nhello\r\n"],
+      ["5\r\nhe", "llo\r\n"],
+      ["5\r\nhello", "\r\n1\r\nx\r\n"],
+    ] as const) {
+      const reader = new ResponseBodyReader("chunked");
+      reader.read(Buffer.from(first));
+      reader.read(Buffer.from(second));
+      expect(reader.isOneChunk).toBe(false);
+    }
   });
 
   test("that is malformed gives what stands before the fault", () => {

@@ -38,12 +38,26 @@ export function readInPieces(
       reader = new ResponseBodyReader(read.framing);
       piece = heads.rest;
     }
-    if (piece !== null) body += Buffer.from(reader.read(piece)).toString("latin1");
+    if (piece !== null) body += payloadOf(reader, piece);
     if (reader.state === "malformed") return { head, body, end: "malformed", overrun: false };
   }
   if (reader === null) return { head: null, body, end: "cut", overrun: false };
   if (end === "fin") reader.endInput();
   return { head, body, end: reader.state === "complete" ? "complete" : "cut", overrun: reader.overrun };
+}
+
+/** The payload of a read, one character per byte. Throws where a read is said to be one chunk and is not. */
+export function payloadOf(reader: ResponseBodyReader, bytes: Buffer): string {
+  const before = bytes.toString("latin1");
+  reader.read(bytes);
+  const payload = bytes.toString("latin1", reader.from, reader.to);
+  if (reader.isOneChunk && before.toLowerCase() !== chunkOf(payload).toLowerCase())
+    throw new Error(`said to be one chunk: ${JSON.stringify(before)}`);
+  return payload;
+}
+
+function chunkOf(payload: string): string {
+  return `${payload.length.toString(16)}\r\n${payload}\r\n`;
 }
 
 export function everyByte(text: string): number[] {

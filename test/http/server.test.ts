@@ -117,6 +117,29 @@ describe("pipelined requests", () => {
   }, 60_000);
 });
 
+test("a piece that stands within other bytes, or is framed already, is framed as each client needs it", async () => {
+  const chunk = Buffer.from("4\r\none \r\n");
+  using server = serve((exchange) => {
+    exchange.start(200, [], exchange.target === "/length" ? 10 : null);
+    // With the head, and without.
+    exchange.write(chunk, 3, 7, true);
+    exchange.write(chunk, 3, 7, true);
+    exchange.write(Buffer.from("<tw>"), 1, 3);
+    exchange.end();
+  });
+  const client = await RawClient.send(server.port, request("GET /length") + request("GET /chunks"));
+  await client.untilAnswers(2);
+  expect(client.answers()).toMatchObject([
+    { body: "one one tw", complete: true },
+    { body: "one one tw", complete: true },
+  ]);
+  expect(client.text).toEndWith(`\r\n\r\n${chunk}${chunk}2\r\ntw\r\n0\r\n\r\n`);
+  client.close();
+  const old = await RawClient.send(server.port, "GET / HTTP/1.0\r\n\r\n");
+  await old.untilEnd();
+  expect(old.answers()).toMatchObject([{ body: "one one tw" }]);
+});
+
 describe("HTTP/1.0", () => {
   test("gets one answer and the end, whatever it asks for", async () => {
     const { client } = await ask("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n");

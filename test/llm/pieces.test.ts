@@ -2,25 +2,33 @@ import { describe, expect, test } from "bun:test";
 
 import { BodyKeeper, WHOLE_BYTES_MAX } from "../../src/llm/body-keeper.ts";
 import { ElementReader } from "../../src/llm/elements.ts";
+import type { EventSink } from "../../src/llm/event-sink.ts";
 import { LineReader } from "../../src/llm/lines.ts";
-import type { OnPiece } from "../../src/llm/piece-buffer.ts";
 
 const encoder = new TextEncoder();
 const TAIL_BYTES = 16 * 1024;
 
-type Reader = new (onPiece: OnPiece, bytesMax: number) => { feed(chunk: Uint8Array): void; end(): void };
+/** What must not be read. */
+const AROUND = encoder.encode('\n{"not":"of the stream"}\n{');
+
+type Reader = new (
+  sink: EventSink,
+  bytesMax: number,
+) => { feed(chunk: Uint8Array, from: number, to: number): void; end(): void };
 
 /** Pieces as text, an oversized one as its last bytes behind a mark. */
 function piecesOf(Kind: Reader, text: string, size: number, bytesMax: number): string[] {
   const pieces: string[] = [];
-  const reader = new Kind((bytes, start, end, oversized) => {
+  const onEvent: EventSink["onEvent"] = (_name, bytes, start, end, oversized) => {
     pieces.push((oversized ? "+" : "") + Buffer.from(bytes.subarray(start, end)).toString());
-  }, bytesMax);
+  };
+  const reader = new Kind({ onEvent }, bytesMax);
   const bytes = encoder.encode(text);
   for (let at = 0; at < bytes.length; at += size) {
-    const chunk = bytes.slice(at, at + size);
-    reader.feed(chunk);
-    chunk.fill(0x58);
+    const piece = bytes.subarray(at, at + size);
+    const memory = Buffer.concat([AROUND, piece, AROUND]);
+    reader.feed(memory, AROUND.length, AROUND.length + piece.length);
+    memory.fill(0x58);
   }
   reader.end();
   return pieces;

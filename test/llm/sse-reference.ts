@@ -1,3 +1,4 @@
+import type { EventSink } from "../../src/llm/event-sink.ts";
 import { OVERSIZED_TAIL_BYTES, SseReader } from "../../src/llm/sse.ts";
 
 /** An event as text with one character per byte, so that nothing is lost in decoding. */
@@ -75,17 +76,24 @@ function linesOf(text: string): Line[] {
   return lines;
 }
 
-/** Reads the stream with the reader under test, each chunk in memory of its own that is wiped afterwards. */
-export function readEvents(chunks: readonly Uint8Array[], eventBytesMax?: number): PlainEvent[] {
+/** What must not be read: it would end a line, and be an event. */
+const AROUND = Buffer.from("\r\n\r\ndata: not of the stream\n\n");
+
+/**
+ * Reads the stream with the reader under test, each chunk within memory of its own that has other bytes around it and is
+ * wiped afterwards.
+ */
+export function readEvents(chunks: readonly Uint8Array[], eventBytesMax = 1024 * 1024): PlainEvent[] {
   const events: PlainEvent[] = [];
-  const reader = new SseReader((event) => {
-    const data = Buffer.from(event.bytes.subarray(event.dataStart, event.dataEnd)).toString("latin1");
-    events.push({ name: event.name, data, oversized: event.oversized });
-  }, eventBytesMax);
+  const onEvent: EventSink["onEvent"] = (name, bytes, start, end, oversized) => {
+    const data = Buffer.from(bytes.subarray(start, end)).toString("latin1");
+    events.push({ name, data, oversized });
+  };
+  const reader = new SseReader({ onEvent }, eventBytesMax);
   for (const chunk of chunks) {
-    const copy = new Uint8Array(chunk);
-    reader.feed(copy);
-    copy.fill(0x58);
+    const memory = Buffer.concat([AROUND, chunk, AROUND]);
+    reader.feed(memory, AROUND.length, AROUND.length + chunk.length);
+    memory.fill(0x58);
   }
   reader.end();
   return events;

@@ -105,6 +105,7 @@ type Reader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read">;
 class FetchBody implements ResponseBody {
   private readonly response: Response;
   private readonly call: FetchCall;
+  private sink: BodySink | null = null;
   private resumed: (() => void) | null = null;
   private paused = false;
 
@@ -127,9 +128,12 @@ class FetchBody implements ResponseBody {
   }
 
   pump(sink: BodySink): void {
+    const isPumping = this.sink !== null;
+    this.sink = sink;
+    if (isPumping) return;
     const stream = this.response.body;
     if (stream === null) sink.end();
-    else void this.run(stream.getReader() as Reader, sink);
+    else void this.run(stream.getReader() as Reader);
   }
 
   pause(): void {
@@ -142,7 +146,7 @@ class FetchBody implements ResponseBody {
     this.resumed = null;
   }
 
-  private async run(reader: Reader, sink: BodySink): Promise<void> {
+  private async run(reader: Reader): Promise<void> {
     let failure: TransportFailure | null = null;
     for (;;) {
       let piece: { done: boolean; value?: Uint8Array | undefined };
@@ -153,15 +157,15 @@ class FetchBody implements ResponseBody {
         break;
       }
       if (piece.done || piece.value === undefined) break;
-      sink.chunk(piece.value);
+      this.sink!.piece(piece.value, 0, piece.value.length, false);
       if (this.paused) {
         await new Promise<void>((resolve) => {
           this.resumed = resolve;
         });
       }
     }
-    if (failure === null) sink.end();
-    else sink.fail(failure);
+    if (failure === null) this.sink!.end();
+    else this.sink!.fail(failure);
   }
 
   /** A connection that ends early and one that breaks look alike here. */

@@ -40,7 +40,7 @@ export interface UpstreamResponse {
 
 /** A body, still encoded, that is delivered in the pieces in which it arrives. */
 export interface PumpedBody {
-  /** Starts the delivery to `sink`; called once. Delivery ends with exactly one `end` or `fail`. */
+  /** Starts the delivery to `sink`, or goes on with it to another. Delivery ends with exactly one `end` or `fail`. */
   pump(sink: BodySink): void;
   /** Holds the delivery back, and in time the upstream with it; one more piece may still come. */
   pause(): void;
@@ -64,8 +64,11 @@ export type Whole = Uint8Array | TransportFailure | "too-large";
 
 /** Who takes a body as it comes. */
 export interface BodySink {
-  /** All payload of one read, which is the sink's from now on. */
-  chunk(bytes: Uint8Array): void;
+  /**
+   * All payload of one read: the bytes from `from` to before `to`. They are the sink's from now on. `isOneChunk`: see
+   * `Exchange.write`.
+   */
+  piece(bytes: Uint8Array, from: number, to: number, isOneChunk: boolean): void;
   end(): void;
   fail(failure: TransportFailure): void;
 }

@@ -1,4 +1,5 @@
 import { BodyBuffer } from "../../http/body-buffer.ts";
+import { cut } from "../../http/cut.ts";
 import type { BodySink, TransportFailure, Whole } from "./transport.ts";
 
 /**
@@ -29,10 +30,11 @@ export class WholeBody implements BodySink {
     );
   }
 
-  chunk(bytes: Uint8Array): void {
+  piece(bytes: Uint8Array, from: number, to: number): void {
     if (this.whole !== null) return;
-    if (this.buffer === null && this.only === null && bytes.length <= this.bytesMax) {
-      this.only = bytes;
+    const piece = cut(bytes, from, to);
+    if (this.buffer === null && this.only === null && piece.length <= this.bytesMax) {
+      this.only = piece;
       return;
     }
     if (this.buffer === null) {
@@ -40,7 +42,7 @@ export class WholeBody implements BodySink {
       if (this.only !== null) this.buffer.add(this.only);
       this.only = null;
     }
-    if (!this.buffer.add(bytes)) this.settle("too-large");
+    if (!this.buffer.add(piece)) this.settle("too-large");
   }
 
   end(): void {
