@@ -1,6 +1,6 @@
 import type { Exchange, HeaderList } from "../http/exchange.ts";
-import { responseHead } from "../http/response-head.ts";
-import type { Framing } from "../http/response-head.ts";
+import { packet } from "../http/packet.ts";
+import { type Framing, packResponseHead } from "../http/response-head.ts";
 
 /** The peer's end of an answer: lets it wait, for a while or for a slow reader, until the peer has gone. */
 export class Peer {
@@ -111,7 +111,8 @@ export class RawOutput implements Output {
   headBytes(status: number, headers: HeaderList, length: number | null): Uint8Array {
     const bodiless = status === 204 || status === 304;
     this.framing = bodiless ? "none" : this.untilClose ? "until-close" : (length ?? "chunked");
-    return Buffer.from(responseHead(status, headers, this.framing, !this.closing), "latin1");
+    const headEnd = packResponseHead(status, headers, this.framing, !this.closing);
+    return Buffer.copyBytesFrom(packet.bytes, 0, headEnd);
   }
 
   head(status: number, headers: HeaderList, length: number | null): boolean {

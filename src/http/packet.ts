@@ -4,43 +4,70 @@ import { cut } from "./cut.ts";
 export const PACKET_BYTES_MAX = 65_536;
 
 /**
- * Where small pieces are put together before they are written: one system call and one packet instead of several. One
- * for all connections of this thread, as a socket has copied what it takes when `write` returns.
+ * Where messages are put together before they are written: one system call and one packet instead of several. One for
+ * all connections of this thread, as a socket has copied what it takes when `write` returns. It is as large as the largest
+ * head so far, and at least `PACKET_BYTES_MAX`.
  */
-export const packet = Buffer.allocUnsafeSlow(PACKET_BYTES_MAX);
+export const packet = { bytes: Buffer.allocUnsafeSlow(PACKET_BYTES_MAX) };
 
 const CR = 0x0d;
 const LF = 0x0a;
+const DIGIT_0 = 0x30;
 /** Digits of a size, four bits each. */
 const CHUNK_DIGITS_MAX = 8;
 
-/** Puts a head, a byte string, and a body behind it into the packet. Gives their length, or -1 when they do not fit. */
-export function packHead(head: string, body: Uint8Array | null): number {
-  const length = head.length + (body === null ? 0 : body.length);
-  if (length > PACKET_BYTES_MAX) return -1;
-  packet.write(head, "latin1");
-  if (body !== null) packet.set(body, head.length);
-  return length;
+/** Begins a packet whose head has at most so many bytes. Gives the memory for it. */
+export function beginPacket(headBytesMax: number): Buffer {
+  if (headBytesMax > packet.bytes.length) packet.bytes = Buffer.allocUnsafeSlow(headBytesMax);
+  return packet.bytes;
+}
+
+/** Puts text of ASCII characters at `at`. Gives the position behind it. */
+export function putText(bytes: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}
+
+/** Puts a whole number, not negative, at `at` in decimal digits. Gives the position behind it. */
+export function putDecimal(bytes: Uint8Array, at: number, value: number): number {
+  let end = at + 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++;
+  for (let i = end - 1, rest = value; i >= at; i--, rest = Math.floor(rest / 10))
+    bytes[i] = DIGIT_0 + (rest % 10);
+  return end;
+}
+
+/** Puts a body behind the head, which ends at `at`. Gives the position behind it, or -1 when it does not fit. */
+export function packBody(at: number, body: Uint8Array | null): number {
+  if (body === null) return at;
+  if (at + body.length > PACKET_BYTES_MAX) return -1;
+  packet.bytes.set(body, at);
+  return at + body.length;
 }
 
 /**
- * The same with a piece of a body as a chunk (RFC 9112 7.1): the bytes from `start` to before `stop`, which are at least
- * one. `head` may be empty.
+ * Puts a piece of a body as a chunk (RFC 9112 7.1) behind the head, which ends at `at`: the bytes from `from` to before
+ * `to`, which are at least one. Gives the position behind it, or -1 when it does not fit.
  */
-export function packChunk(head: string, bytes: Uint8Array, start: number, stop: number): number {
-  const length = stop - start;
-  const digits = digitsOf(length);
-  const from = head.length + digits + 2;
-  const to = from + length;
-  if (to + 2 > PACKET_BYTES_MAX) return -1;
-  if (head !== "") packet.write(head, "latin1");
-  for (let i = 0, size = length; i < digits; i++, size >>>= 4) packet[from - 3 - i] = hexDigit(size & 15);
-  packet[from - 2] = CR;
-  packet[from - 1] = LF;
-  packet.set(cut(bytes, start, stop), from);
-  packet[to] = CR;
-  packet[to + 1] = LF;
-  return to + 2;
+export function packChunk(at: number, piece: Uint8Array, from: number, to: number): number {
+  const length = to - from;
+  if (at + length + CHUNK_DIGITS_MAX + 4 > PACKET_BYTES_MAX) return -1;
+  const { bytes } = packet;
+  const start = putChunkSize(bytes, at, length);
+  const end = start + length;
+  bytes.set(cut(piece, from, to), start);
+  bytes[end] = CR;
+  bytes[end + 1] = LF;
+  return end + 2;
+}
+
+/** Puts the line with the size of a chunk at `at`. Gives the position behind it. */
+export function putChunkSize(bytes: Uint8Array, at: number, size: number): number {
+  const end = at + digitsOf(size);
+  for (let i = end - 1, rest = size; i >= at; i--, rest >>>= 4) bytes[i] = hexDigit(rest & 15);
+  bytes[end] = CR;
+  bytes[end + 1] = LF;
+  return end + 2;
 }
 
 /** How many hexadecimal digits the size of a chunk has. */
@@ -49,5 +76,5 @@ export function digitsOf(size: number): number {
 }
 
 function hexDigit(value: number): number {
-  return value < 10 ? 0x30 + value : 0x57 + value;
+  return value < 10 ? DIGIT_0 + value : 0x57 + value;
 }

@@ -1,9 +1,9 @@
 import { trimOws } from "../shared/trim.ts";
 import { ByteMemo } from "./byte-memo.ts";
 import type { HeaderList } from "./exchange.ts";
-import { type FieldLinesError, isTextByte, readFieldLines } from "./field-lines.ts";
+import { type FieldLinesError, readFieldLines } from "./field-lines.ts";
 import { FieldKinds } from "./field-names.ts";
-import { TOKEN } from "./syntax.ts";
+import { isTextByte, TOKEN } from "./syntax.ts";
 
 /** What a request head says, once it is known to be beyond doubt. */
 export interface RequestHead {

@@ -1,9 +1,10 @@
 import { trimOws } from "../shared/trim.ts";
 import { cut } from "./cut.ts";
 import type { HeaderList } from "./exchange.ts";
-import { endOfText, readFieldLines } from "./field-lines.ts";
+import { readFieldLines } from "./field-lines.ts";
 import { lowerName } from "./field-names.ts";
 import type { Framing } from "./response-head.ts";
+import { endOfText } from "./syntax.ts";
 
 /** What a response head says, once it is known to be beyond doubt. */
 export interface ResponseHead {

@@ -1,7 +1,7 @@
 import { assert } from "../shared/assert.ts";
-import { decimal } from "./decimal.ts";
 import type { HeaderList } from "./exchange.ts";
-import { areFieldLines } from "./syntax.ts";
+import { beginPacket, putDecimal, putText } from "./packet.ts";
+import { bytesOfFields, putFields } from "./put-fields.ts";
 
 /** Reason phrases of the statuses that LLM APIs and we ourselves use; an empty phrase is legal (RFC 9112 4). */
 const REASONS: Readonly<Record<number, string>> = {
@@ -38,26 +38,39 @@ const REASONS: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
+/** A line made of parts would be put together anew for each response. */
+const STATUS_LINES = new Map(
+  Object.keys(REASONS).map((status) => [Number(status), statusLine(Number(status))]),
+);
+
+function statusLine(status: number): string {
+  return `HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n`;
+}
+
 /** How the end of an answer's body is told to the client. */
 export type Framing = "none" | "chunked" | "until-close" | number;
 
+/** The framing and connection fields have at most so many bytes, and the empty line. */
+const REST_BYTES_MAX = 80;
+
 /**
- * Writes a response head, a byte string. `headers` are written as they stand, so they hold no framing field;
- * that one is made from `framing`: a number is the Content-Length. Throws where a name or value is none, as with a line
- * break in it: such a field would begin a response of its own.
+ * Puts a response head at the beginning of the packet. Gives its length. `headers` are written as they stand, so they
+ * hold no framing field; that one is made from `framing`: a number is the Content-Length. Throws where a name or value
+ * is none, as with a line break in it: such a field would begin a response of its own.
  */
-export function responseHead(
+export function packResponseHead(
   status: number,
   headers: HeaderList,
   framing: Framing,
   keepAlive: boolean,
-): string {
-  let head = `HTTP/1.1 ${decimal(status)} ${REASONS[status] ?? ""}\r\n`;
-  const at = head.length;
-  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`;
-  if (typeof framing === "number") head += `Content-Length: ${decimal(framing)}\r\n`;
-  else if (framing === "chunked") head += "Transfer-Encoding: chunked\r\n";
-  head += keepAlive ? "\r\n" : "Connection: close\r\n\r\n";
-  assert(areFieldLines(head, at, headers), "a header to a client has no valid name or value");
-  return head;
+): number {
+  const line = STATUS_LINES.get(status) ?? statusLine(status);
+  const bytes = beginPacket(line.length + bytesOfFields(headers) + REST_BYTES_MAX);
+  let at = putFields(bytes, putText(bytes, 0, line), headers);
+  assert(at >= 0, "a header to a client has no valid name or value");
+  if (typeof framing === "number") {
+    at = putDecimal(bytes, putText(bytes, at, "Content-Length: "), framing);
+    at = putText(bytes, at, "\r\n");
+  } else if (framing === "chunked") at = putText(bytes, at, "Transfer-Encoding: chunked\r\n");
+  return putText(bytes, at, keepAlive ? "\r\n" : "Connection: close\r\n\r\n");
 }

@@ -1,11 +1,13 @@
 import type { Connection } from "./connection.ts";
 import { cut } from "./cut.ts";
 import type { BodyFailure, Exchange, HeaderList } from "./exchange.ts";
-import { packChunk, packHead } from "./packet.ts";
+import { beginPacket, packBody, packChunk, packet, putChunkSize } from "./packet.ts";
 import type { RequestHead } from "./request-head.ts";
-import { type Framing, responseHead } from "./response-head.ts";
+import { type Framing, packResponseHead } from "./response-head.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
+/** The line with the size of a chunk. */
+const CHUNK_LINE_BYTES_MAX = 10;
 const CRLF = Buffer.from("\r\n", "latin1");
 const LAST_CHUNK = Buffer.from("0\r\n\r\n", "latin1");
 
@@ -20,7 +22,7 @@ export class ServerExchange implements Exchange {
   private readonly writer: SocketWriter;
   private framing: Framing = "none";
   /** Head not yet sent: it travels with the first piece of the body where that is there in the same turn. */
-  private pendingHead: string | null = null;
+  private pendingHead: Buffer | null = null;
   bytesOut = 0;
   readonly method: string;
   readonly target: string;
@@ -56,9 +58,9 @@ export class ServerExchange implements Exchange {
     const length = body?.length ?? 0;
     const framing = status === 204 || status === 304 ? "none" : length;
     const keepAlive = connection.mayKeep();
-    const head = responseHead(status, headers, framing, keepAlive);
+    const headEnd = packResponseHead(status, headers, framing, keepAlive);
     const isBodiless = length === 0 || this.method === "HEAD" || framing === "none";
-    this.sendHeadWith(head, isBodiless ? null : body);
+    this.sendWithHead(headEnd, isBodiless ? null : body);
     this.finish(keepAlive);
   }
 
@@ -69,7 +71,8 @@ export class ServerExchange implements Exchange {
     this.framing = bodiless ? "none" : (length ?? (this.head.http11 ? "chunked" : "until-close"));
     this.missing = length ?? 0;
     const keepAlive = this.framing !== "until-close" && connection.mayKeep();
-    this.pendingHead = responseHead(status, headers, this.framing, keepAlive);
+    const headEnd = packResponseHead(status, headers, this.framing, keepAlive);
+    this.pendingHead = Buffer.copyBytesFrom(packet.bytes, 0, headEnd);
     if (this.method === "HEAD") this.framing = "none";
     connection.keepAfterAnswer = keepAlive;
     setImmediate(() => this.sendHead());
@@ -80,22 +83,14 @@ export class ServerExchange implements Exchange {
     if (this.framing === "none" || from === to) return this.writer.isDrained();
     if (this.framing === "chunked") {
       if (isOneChunk && this.pendingHead === null) return this.send(bytes);
-      return this.writeChunk(this.takeHead(), bytes, from, to);
+      return this.sendChunk(this.packHead(), bytes, from, to);
     }
     if (typeof this.framing === "number") {
       // More than was announced would be taken for the next answer.
       to = Math.min(to, from + this.missing);
       this.missing -= to - from;
     }
-    return this.sendHeadWith(this.takeHead(), cut(bytes, from, to));
-  }
-
-  private writeChunk(head: string, bytes: Uint8Array, from: number, to: number): boolean {
-    const packed = packChunk(head, bytes, from, to);
-    if (packed >= 0) return this.sendPacket(packed);
-    this.send(Buffer.from(`${head}${(to - from).toString(16)}\r\n`, "latin1"));
-    this.send(cut(bytes, from, to));
-    return this.send(CRLF);
+    return this.sendWithHead(this.packHead(), cut(bytes, from, to));
   }
 
   end(): void {
@@ -142,21 +137,33 @@ export class ServerExchange implements Exchange {
   }
 
   private sendHead(): void {
-    const head = this.takeHead();
-    if (head !== "") this.sendHeadWith(head, null);
+    if (this.pendingHead !== null) this.sendPacket(this.packHead());
   }
 
-  private sendHeadWith(head: string, body: Uint8Array | null): boolean {
-    const packed = packHead(head, body);
-    if (packed >= 0) return this.sendPacket(packed);
-    if (head !== "") this.send(Buffer.from(head, "latin1"));
-    return body === null || this.send(body);
-  }
-
-  private takeHead(): string {
-    const head = this.pendingHead ?? "";
+  /** Puts the head that is not yet sent into the packet. Gives where it ends, 0 when there is none. */
+  private packHead(): number {
+    const head = this.pendingHead;
+    if (head === null) return 0;
     this.pendingHead = null;
-    return head;
+    beginPacket(head.length + CHUNK_LINE_BYTES_MAX).set(head);
+    return head.length;
+  }
+
+  /** Sends the head in the packet, which ends at `headEnd`, and what is behind it. */
+  private sendWithHead(headEnd: number, body: Uint8Array | null): boolean {
+    const packed = packBody(headEnd, body);
+    if (packed >= 0) return this.sendPacket(packed);
+    if (headEnd > 0) this.sendPacket(headEnd);
+    return this.send(body!);
+  }
+
+  /** The same with a piece of a body as a chunk. */
+  private sendChunk(headEnd: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const packed = packChunk(headEnd, bytes, from, to);
+    if (packed >= 0) return this.sendPacket(packed);
+    this.sendPacket(putChunkSize(packet.bytes, headEnd, to - from));
+    this.send(cut(bytes, from, to));
+    return this.send(CRLF);
   }
 
   private send(bytes: Uint8Array): boolean {

@@ -35,10 +35,10 @@ export class SocketWriter {
 
   /** Writes, or keeps, the first `length` bytes of the packet. */
   sendPacket(length: number): boolean {
-    const taken = this.backlog === null ? this.socket.write(packet, 0, length) : 0;
+    const taken = this.backlog === null ? this.socket.write(packet.bytes, 0, length) : 0;
     if (taken >= length) return true;
     this.gone ||= taken < 0;
-    (this.backlog ??= []).push(Buffer.from(packet.subarray(Math.max(0, taken), length)));
+    (this.backlog ??= []).push(Buffer.from(packet.bytes.subarray(Math.max(0, taken), length)));
     return false;
   }
 

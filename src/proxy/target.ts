@@ -13,7 +13,7 @@ export function joinPath(basePath: string, requestPath: string): string {
       requestPath.startsWith(basePath.slice(at)) &&
       (requestPath.length === end || requestPath[end] === "/")
     )
-      return basePath + requestPath.slice(end);
+      return at === 0 ? requestPath : basePath + requestPath.slice(end);
   }
   return basePath + requestPath;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
 import type { HeaderList } from "../../src/http/exchange.ts";
-import { endOfText, type FieldLinesError, readFieldLines } from "../../src/http/field-lines.ts";
+import { type FieldLinesError, readFieldLines } from "../../src/http/field-lines.ts";
+import { endOfText } from "../../src/http/syntax.ts";
 import { Random } from "../support/random.ts";
 
 /** Reads lines that stand in the middle of other bytes. */

@@ -1,7 +1,7 @@
 import { ResponseBodyReader } from "../../http/response-body-reader.ts";
 import type { ResponseHead } from "../../http/response-head-reader.ts";
 import { Deadline, deadlineQueue } from "../../shared/deadlines.ts";
-import { requestHead } from "./request-head.ts";
+import { packRequestHead } from "./request-head.ts";
 import type {
   BodySink,
   Call,
@@ -35,7 +35,6 @@ export class SocketCall implements Call, ResponseBody {
   private readonly request: UpstreamRequest;
   private readonly pool: UpstreamPool;
   private settle!: (result: UpstreamResponse | TransportFailure) => void;
-  private requestHead = "";
   private connection: UpstreamConnection | null = null;
   private connectLimit: Deadline | null = null;
   /** A stale connection was found, and another one is tried: only once. */
@@ -56,12 +55,6 @@ export class SocketCall implements Call, ResponseBody {
 
   /** Looks for a connection and sends the request. */
   start(): void {
-    const head = requestHead(this.request, this.pool.host, this.pool.keepsConnections);
-    if (head === null) {
-      this.fail({ failed: "malformed", reach: "nothing-sent" });
-      return;
-    }
-    this.requestHead = head;
     this.pool.serve(this);
   }
 
@@ -76,10 +69,16 @@ export class SocketCall implements Call, ResponseBody {
 
   /** A connection is there: sends the request on it. */
   begin(connection: UpstreamConnection): void {
+    const headEnd = packRequestHead(this.request, this.pool.host, this.pool.keepsConnections);
+    if (headEnd < 0) {
+      connection.destroy();
+      this.fail({ failed: "malformed", reach: "nothing-sent" });
+      return;
+    }
     this.connectLimit?.cancel();
     this.state = "asking";
     this.connection = connection;
-    connection.send(this.requestHead, this.request.body);
+    connection.send(headEnd, this.request.body);
   }
 
   /** Ends it before its time. */

@@ -1,4 +1,4 @@
-import { packet, packHead } from "../../http/packet.ts";
+import { packBody, packet } from "../../http/packet.ts";
 import { ResponseHeadReader } from "../../http/response-head-reader.ts";
 import { Deadline } from "../../shared/deadlines.ts";
 import type { SocketCall } from "./socket-call.ts";
@@ -44,17 +44,11 @@ export class UpstreamConnection implements SocketOwner {
     call.begin(this);
   }
 
-  /** Sends the request of the present call. */
-  send(head: string, body: Uint8Array | null): void {
-    const length = packHead(head, body);
-    if (length < 0) {
-      this.write(Buffer.from(head, "latin1"));
-      if (body !== null) this.write(body);
-      return;
-    }
-    const taken = this.socket.write(packet, 0, length);
-    if (taken < length) this.keep(Buffer.from(packet.subarray(Math.max(0, taken), length)));
-    this.note(taken);
+  /** Sends the request of the present call, whose head stands in the packet, up to before `headEnd`. */
+  send(headEnd: number, body: Uint8Array | null): void {
+    const length = packBody(headEnd, body);
+    this.writePacket(length < 0 ? headEnd : length);
+    if (length < 0) this.write(body!);
   }
 
   /** The response ended cleanly. `idleMs`: how long the connection may be kept for another call, 0 = not. */
@@ -114,6 +108,13 @@ export class UpstreamConnection implements SocketOwner {
     this.dispose();
     if (call === null) this.pool.forget(this);
     else call.onClose(isReset || this.isBroken, this.hasSent);
+  }
+
+  private writePacket(length: number): void {
+    const taken = this.socket.write(packet.bytes, 0, length);
+    if (taken < length)
+      this.keep(Buffer.copyBytesFrom(packet.bytes, Math.max(0, taken), length - Math.max(0, taken)));
+    this.note(taken);
   }
 
   private write(bytes: Uint8Array): void {

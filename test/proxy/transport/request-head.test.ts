@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
-import { requestHead } from "../../../src/proxy/transport/request-head.ts";
+import { packet } from "../../../src/http/packet.ts";
+import { packRequestHead } from "../../../src/proxy/transport/request-head.ts";
 import type { UpstreamRequest } from "../../../src/proxy/transport/transport.ts";
 
 const REQUEST: UpstreamRequest = {
@@ -12,7 +13,8 @@ const REQUEST: UpstreamRequest = {
 };
 
 function headOf(parts: Partial<UpstreamRequest>, keepAlive = true): string | null {
-  return requestHead({ ...REQUEST, ...parts }, "model.test", keepAlive);
+  const end = packRequestHead({ ...REQUEST, ...parts }, "model.test", keepAlive);
+  return end < 0 ? null : packet.bytes.toString("latin1", 0, end);
 }
 
 describe("a request head", () => {
