@@ -48,8 +48,6 @@ export interface ResponseHead {
 const EVENT_BYTES_MAX = 128 * 1024;
 const MODEL_NAMES = ["model", "modelVersion"].map((name) => new TextEncoder().encode(name));
 const MODEL_STEPS_MAX = 4096;
-/** A body up to this size is parsed. Of a larger one members are looked for that matter. */
-const PARSED_BYTES_MAX = 1024;
 
 /**
  * Reads a response beside its way to the client: `feed` takes each chunk, `end` gives the verdict, `facts` holds what
@@ -189,7 +187,7 @@ export class ResponseReader implements EventSink {
     const whole = body.whole();
     if (whole === null) return this.readEnds(body);
     // One that broke off is parsed: where it broke may look like its end.
-    if (clean && whole.length > PARSED_BYTES_MAX && this.isSuccess && this.readMembers(whole)) return true;
+    if (clean && this.isSuccess && this.readMembers(whole)) return true;
     const value = parseJson(whole, 0, whole.length);
     const object = asObject(value);
     if (object === null) {
@@ -211,8 +209,9 @@ export class ResponseReader implements EventSink {
   }
 
   /**
-   * Reads a body by the members that matter, as what the model said is not needed: parsing takes microseconds for a long
-   * answer, and a quarter of a millisecond for the numbers of an embedding. False when that told no usage.
+   * Reads a body by the members that matter, as what the model said is not needed: parsing makes texts of it that the
+   * allocator has to find room for, and takes a quarter of a millisecond for the numbers of an embedding. False when that
+   * told no usage.
    */
   private readMembers(whole: Uint8Array): boolean {
     if (!isClosed(whole, 0, whole.length)) return false;
