@@ -71,7 +71,8 @@ export class SocketCall implements Call, ResponseBody {
   begin(connection: UpstreamConnection): void {
     const headEnd = packRequestHead(this.request, this.pool.host, this.pool.keepsConnections);
     if (headEnd < 0) {
-      connection.destroy();
+      // Nothing has gone out on it: it serves the next one.
+      connection.finish(Number.POSITIVE_INFINITY);
       this.fail({ failed: "malformed", reach: "nothing-sent" });
       return;
     }

@@ -128,6 +128,17 @@ describe("a stale connection", () => {
 });
 
 describe("a socket that takes a request in pieces", () => {
+  test("serves the next request when one cannot be written", async () => {
+    const setup = setUp();
+    const socket = setup.idleSocket();
+    expect(await bodyOf(setup.call("/a b"))).toBe("malformed, nothing-sent");
+    expect([socket.written, socket.ended]).toEqual(["", false]);
+    const call = setup.call("/next");
+    expect(socket.written).toStartWith("GET /next HTTP/1.1\r\n");
+    socket.says(OK);
+    expect(await bodyOf(call)).toBe("ok");
+  });
+
   test("gets each byte once, in order, whatever goes out on others meanwhile", async () => {
     const setup = setUp();
     const sockets = [setup.idleSocket(), setup.idleSocket(), setup.idleSocket()];
