@@ -37,8 +37,8 @@ interface CaseBase {
 }
 
 /**
- * How long a load is on before anything is measured: `minMs`. Before that another one warms the server: as long, and where
- * that has a just-in-time compiler until it has come to rest, or `maxMs`.
+ * How long a load is on before anything is measured: `minMs`, and where the target has a just-in-time compiler until that
+ * has come to rest, or `maxMs`.
  */
 export interface Warming {
   readonly minMs: number;

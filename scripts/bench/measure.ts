@@ -63,18 +63,8 @@ async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: B
   const served = await serve(bench, one, target, upstream.port, begin);
   const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
 
-  const startLoad = () =>
-    begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
-  let load = startLoad();
+  const load = begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
   await warm(target, served.pid, one.warming);
-  if (!one.memory) {
-    // Streams fall into step as time goes by: what is late at once ends together, and begins together again. Their
-    // delays grow with that, whoever relays them, so each target is measured under a load of the same age. Memory is
-    // not: what one load leaves behind would count as what the next one needs.
-    await load.stop();
-    load = startLoad();
-    await Bun.sleep(one.warming.minMs);
-  }
   const usage = () => ({
     target: served.pid === null ? null : usageOf(served.pid),
     load: usageOf(load.pid),

@@ -5,8 +5,9 @@
 //   upstream sse TOKENS INTERVAL_US THINK_US TOKEN_BYTES
 //
 // Prints {"port":N} and serves until stdin closes. GET gets a short list of models, POST a small completion or
-// an event stream: TOKENS events, the first after THINK_US, the next ones every INTERVAL_US. Each event carries
-// "r", when the request was complete here, and "t", when the event was written (CLOCK_MONOTONIC, ns).
+// an event stream: TOKENS events, the first after THINK_US and a random part of INTERVAL_US, the next ones every
+// INTERVAL_US. Each event carries "r", when the request was complete here, and "t", when the event was written
+// (CLOCK_MONOTONIC, ns).
 #include "common.h"
 
 enum { FDS_MAX = 1 << 17, HEAD_MAX = 8192, EVENTS = 512, PENDING_MAX = 1 << 18, EVENT_MAX = 2048 };
@@ -25,7 +26,7 @@ typedef struct Conn {
   char head[HEAD_MAX];
 } Conn;
 
-// Streams in the order in which they are due. All of a queue wait equally long, so new ones go to the end.
+// Streams in the order in which they are due. All of a queue wait about equally long, so new ones go near the end.
 typedef struct Queue {
   long long delay;
   Conn *first, *last;
@@ -48,9 +49,10 @@ static void enter(Queue *q, Conn *c, long long from) {
   c->due = from + q->delay;
   c->queue = q;
   c->before = q->last;
-  c->after = NULL;
-  *(q->last ? &q->last->after : &q->first) = c;
-  q->last = c;
+  while (c->before && c->before->due > c->due) c->before = c->before->before;
+  c->after = c->before ? c->before->after : q->first;
+  *(c->before ? &c->before->after : &q->first) = c;
+  *(c->after ? &c->after->before : &q->last) = c;
 }
 
 static void drop(Conn *c) {
@@ -140,7 +142,8 @@ static int answer(Conn *c) {
   c->received = now_ns();
   c->tokens_left = tokens;
   leave(c);
-  enter(&thinking, c, c->received);
+  // Streams that began together would stay in step for good: their ends, and so the next beginnings, are one, too.
+  enter(&thinking, c, c->received + (writing.delay ? random() % writing.delay : 0));
   return send_all(c, stream, sizeof stream - 1);
 }
 
