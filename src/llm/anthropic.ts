@@ -3,7 +3,17 @@ import { EventTypes } from "./event-type.ts";
 import { asCount, asObject, type JsonObject, lastObjectOf } from "./json.ts";
 import { Members } from "./members.ts";
 
-const MEMBERS = new Members(["model", "usage"], ["error"]);
+const MEMBERS = new Members(["model", "usage"], {
+  others: ["error"],
+  counts: [
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens_details",
+    "thinking_tokens",
+  ],
+});
 
 /**
  * Anthropic messages. A stream ends with `message_stop`; vLLM adds a bare `[DONE]`. Usage in `message_start` is a first

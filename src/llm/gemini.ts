@@ -5,7 +5,16 @@ import { Members } from "./members.ts";
 /** Candidates beyond the thirtieth share one bit of the sets below. */
 const CANDIDATE_INDEX_MAX = 30;
 
-const MEMBERS = new Members(["modelVersion", "usageMetadata"], ["error"]);
+const MEMBERS = new Members(["modelVersion", "usageMetadata"], {
+  others: ["error"],
+  counts: [
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "candidatesTokenCount",
+    "cachedContentTokenCount",
+    "thoughtsTokenCount",
+  ],
+});
 
 /**
  * Gemini's generateContent. Every event is a whole response object with running totals; there is no end marker: a

@@ -5,7 +5,7 @@ import { Members } from "./members.ts";
 
 const TELLING = new KeyScanner(["done", "error"]);
 
-const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count"], ["error"]);
+const MEMBERS = new Members(["model", "prompt_eval_count", "eval_count"], { others: ["error"] });
 
 /**
  * Ollama's own chat, generate and embed. A stream is JSON lines; the last has `"done": true` and the counts. A count is

@@ -2,7 +2,7 @@ import { DialectReader, isDoneMarker, isKeepAlive, LEARNING_EVENTS_MAX } from ".
 import { asArray, asCount, asObject, type JsonObject, lastObjectOf } from "./json.ts";
 import { KeyScanner } from "./key-scanner.ts";
 import { Members } from "./members.ts";
-import { takeOpenAiUsage } from "./usage.ts";
+import { OPENAI_COUNTS, takeOpenAiUsage } from "./usage.ts";
 
 /** Choices beyond the thirtieth share one bit of the sets below. */
 const CHOICE_INDEX_MAX = 30;
@@ -13,7 +13,7 @@ const CHOICE_INDEX_MAX = 30;
  */
 const TELLING = new KeyScanner(["usage", "error", "finish_reason", "index"]);
 
-const MEMBERS = new Members(["model", "usage"], ["error"]);
+const MEMBERS = new Members(["model", "usage"], { others: ["error"], counts: OPENAI_COUNTS });
 
 /**
  * Chat completions, legacy completions and embeddings. A stream ends with `[DONE]`.

@@ -3,7 +3,7 @@ import { EventTypes } from "./event-type.ts";
 import { asObject, isClosed, type JsonObject, lastObjectOf } from "./json.ts";
 import { Members } from "./members.ts";
 import { describeError } from "./response-error.ts";
-import { takeOpenAiUsage } from "./usage.ts";
+import { OPENAI_COUNTS, takeOpenAiUsage } from "./usage.ts";
 
 /** The events that end a stream; after them nothing comes, or a stray `[DONE]`. */
 const TERMINAL: ReadonlySet<string> = new Set([
@@ -22,7 +22,7 @@ const TERMINAL: ReadonlySet<string> = new Set([
 const PRELUDES: ReadonlySet<string> = new Set(["response.created", "response.queued"]);
 const PRELUDE_BYTES_MAX = 16 * 1024;
 
-const MEMBERS = new Members(["model", "usage"], ["status", "error"]);
+const MEMBERS = new Members(["model", "usage"], { others: ["status", "error"], counts: OPENAI_COUNTS });
 const STORED_MEMBERS = new Members(["model"]);
 
 /**

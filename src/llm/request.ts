@@ -2,7 +2,7 @@ import type { ApiPath } from "./dialect.ts";
 import { mediaTypeOf } from "./framing.ts";
 import { isClosed } from "./json.ts";
 import { LastText } from "./last-text.ts";
-import { type Span, TopLevel } from "./top-level.ts";
+import { TopLevel } from "./top-level.ts";
 
 /** What a request says of itself, for logs and labels. Null = unknown, or not said. */
 export interface RequestPeek {
@@ -13,8 +13,9 @@ export interface RequestPeek {
 }
 
 const NAMES = ["model", "stream"].map((name) => new TextEncoder().encode(name));
+const MODEL_AND_STREAM = new TopLevel(NAMES);
+const MODEL_ONLY = new TopLevel(NAMES.slice(0, 1));
 const UNKNOWN: RequestPeek = { model: null, stream: null, isStreamUnsaid: false };
-const MODEL_ONLY = NAMES.slice(0, 1);
 const STREAM_KEY = Buffer.from('"stream"', "latin1");
 /** In a body up to this size the key is searched for by its bytes. */
 const SEARCHED_BYTES_MAX = 16 * 1024;
@@ -50,14 +51,13 @@ export function peekRequest(
   if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN;
   // Mostly so, and then no way past all messages is needed.
   const isUnsaid = body.length <= SEARCHED_BYTES_MAX && isObject(body) && !holds(body, STREAM_KEY);
-  const names = isUnsaid ? MODEL_ONLY : NAMES;
-  let members = TopLevel.find(body, names, NEAR_STEPS);
-  if (members.spans[0] === null && !members.isWhole) members = TopLevel.find(body, names, FAR_STEPS);
-  const { spans, isWhole } = members;
+  const members = isUnsaid ? MODEL_ONLY : MODEL_AND_STREAM;
+  members.find(body, NEAR_STEPS);
+  if (members.start(0) < 0 && !members.isWhole) members.find(body, FAR_STEPS);
   return {
-    model: modelIn(body, spans[0] ?? null),
-    stream: isUnsaid ? null : flagIn(body, spans[1] ?? null),
-    isStreamUnsaid: isUnsaid || isWhole,
+    model: modelIn(body, members.start(0), members.end(0)),
+    stream: isUnsaid ? null : flagIn(body, members.start(1), members.end(1)),
+    isStreamUnsaid: isUnsaid || members.isWhole,
   };
 }
 
@@ -89,14 +89,13 @@ function mayBeJson(contentType: string): boolean {
 /** Most requests name the same model. */
 const models = new LastText();
 
-function modelIn(body: Uint8Array, span: Span | null): string | null {
-  if (span === null || span.end - span.start > MODEL_BYTES_MAX + 2) return null;
-  return models.parse(body, span.start, span.end) || null;
+function modelIn(body: Uint8Array, start: number, end: number): string | null {
+  if (start < 0 || end - start > MODEL_BYTES_MAX + 2) return null;
+  return models.parse(body, start, end) || null;
 }
 
-function flagIn(body: Uint8Array, span: Span | null): boolean | null {
-  if (span === null) return null;
-  const length = span.end - span.start;
-  if (body[span.start] === LOWER_T && length >= 4) return true;
-  return body[span.start] === LOWER_F && length >= 5 ? false : null;
+function flagIn(body: Uint8Array, start: number, end: number): boolean | null {
+  if (start < 0) return null;
+  if (body[start] === LOWER_T && end - start >= 4) return true;
+  return body[start] === LOWER_F && end - start >= 5 ? false : null;
 }

@@ -47,6 +47,7 @@ export interface ResponseHead {
 /** Longer events are not parsed, which would hold up everything else on the thread. */
 const EVENT_BYTES_MAX = 128 * 1024;
 const MODEL_NAMES = ["model", "modelVersion"].map((name) => new TextEncoder().encode(name));
+const models = new TopLevel(MODEL_NAMES);
 const MODEL_STEPS_MAX = 4096;
 
 /**
@@ -220,8 +221,9 @@ export class ResponseReader implements EventSink {
   }
 
   private findModel(bytes: Uint8Array): void {
-    for (const span of TopLevel.find(bytes, MODEL_NAMES, MODEL_STEPS_MAX).spans) {
-      if (span !== null) this.facts.nameModel(parseJson(bytes, span.start, span.end));
+    models.find(bytes, MODEL_STEPS_MAX);
+    for (let i = 0; i < MODEL_NAMES.length; i++) {
+      if (models.start(i) >= 0) this.facts.nameModel(parseJson(bytes, models.start(i), models.end(i)));
     }
   }
 

@@ -8,23 +8,12 @@ const RIGHT_BRACE = 125;
 const LEFT_BRACKET = 91;
 const RIGHT_BRACKET = 93;
 /** Strings are mostly short; a longer one is leapt over with a native search. */
-const SHORT_STRING_BYTES = 24;
+const SHORT_STRING_BYTES = 32;
 
 /** A string costs as many steps as this many other bytes. */
 const STRING_STEPS = 4;
 
-/** Where a value lies: from `start` up to, not including, `end`. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Where the values lie, in the order of the names; null = not found. */
-export interface FoundMembers {
-  readonly spans: readonly (Span | null)[];
-  /** The whole object was read, so what was not found is not there. */
-  readonly isWhole: boolean;
-}
+const NOTHING = new Uint8Array(0);
 
 /**
  * Finds members at the top level of a JSON object without parsing it: forward from its beginning, and from its end
@@ -33,63 +22,91 @@ export interface FoundMembers {
  *
  * Backward reading is exact: in JSON a quote belongs to a string's content if and only if an odd number of backslashes
  * stand before it, whichever way one reads.
+ *
+ * One object serves for many texts, one after the other, and holds where the members of the last one lie.
  */
 export class TopLevel {
-  private readonly bytes: Uint8Array;
+  /** After `find`: the whole object was read, so what was not found is not there. */
+  isWhole = false;
   private readonly names: readonly Uint8Array[];
-  private readonly found: (Span | null)[];
-  private missing: number;
-  /** How many of the first names must be found before the search may end early; 0 = it is near its end. */
-  private wanted: number;
+  private bytes: Uint8Array = NOTHING;
+  /** Where the values lie, in the order of the names; -1 = not found. */
+  private readonly starts: Int32Array;
+  private readonly ends: Int32Array;
+  private missing = 0;
+  /** How many of the first names are still to be found before the search may end early. */
+  private wantedMissing = 0;
+  private wanted = 0;
   /** Steps that are left then. */
   private stepsBeyond = 0;
-  private isWhole = false;
+  /** An array that holds something, which is what makes bodies long, ends the search in its direction. */
+  private stopsAtArrays = false;
   /** Bytes and strings that may still be looked at in this direction. */
   private steps = 0;
 
-  private constructor(bytes: Uint8Array, names: readonly Uint8Array[]) {
-    this.bytes = bytes;
+  /** Names are ASCII and need no escapes. */
+  constructor(names: readonly Uint8Array[]) {
     this.names = names;
-    this.found = names.map(() => null);
-    this.missing = names.length;
-    this.wanted = names.length;
+    this.starts = new Int32Array(names.length);
+    this.ends = new Int32Array(names.length);
+  }
+
+  /** Where the value of the name with this index begins; -1 when it was not found. */
+  start(index: number): number {
+    return this.starts[index]!;
+  }
+
+  /** The position behind that value. */
+  end(index: number): number {
+    return this.ends[index]!;
   }
 
   /**
-   * Looks for members by name, within `stepsMax` steps from the beginning and as many from the end: a byte outside
-   * strings is one, a string four.
-   * Names are ASCII and need no escapes. Of a repeated name the first found counts. Anything but a JSON object has no
-   * members. Never throws.
+   * Looks for the members, within `stepsMax` steps from the beginning and as many from the end: a byte outside strings is
+   * one, a string four. Of a repeated name the first found counts. Anything but a JSON object has no members. Never throws.
    */
-  static find(bytes: Uint8Array, names: readonly Uint8Array[], stepsMax: number): FoundMembers {
-    const scan = new TopLevel(bytes, names);
-    scan.steps = stepsMax;
-    const isOver = scan.forward();
-    scan.steps = stepsMax;
-    if (!isOver) scan.backward();
-    return { spans: scan.found, isWhole: isOver && scan.isWhole };
+  find(bytes: Uint8Array, stepsMax: number): void {
+    this.begin(bytes, 0, 0);
+    this.stopsAtArrays = false;
+    this.steps = stepsMax;
+    const isOver = this.forward();
+    this.steps = stepsMax;
+    if (!isOver) this.backward();
+    this.isWhole &&= isOver;
+    this.bytes = NOTHING;
   }
 
   /**
-   * Looks first from the end, and for what was not found so from the beginning. Once the first `wanted` of the names are
-   * found, the others are looked for only near them: within `stepsBeyond` steps, and not past an array that holds
-   * something, which is what makes bodies long.
+   * Looks first from the end, and for what was not found so from the beginning; past arrays only where one of the first
+   * `wanted` names is missing. Once these are found, the others are looked for only near them, within `stepsBeyond` steps.
    */
-  static findFromEnd(
-    bytes: Uint8Array,
-    names: readonly Uint8Array[],
-    wanted: number,
-    stepsMax: number,
-    stepsBeyond: number,
-  ): readonly (Span | null)[] {
-    const scan = new TopLevel(bytes, names);
-    scan.wanted = wanted;
-    scan.stepsBeyond = stepsBeyond;
-    scan.steps = stepsMax;
-    if (bytes[scan.blanksAfter(0)] !== LEFT_BRACE || scan.backward()) return scan.found;
-    scan.steps = scan.wanted === 0 ? stepsBeyond : stepsMax;
-    scan.forward();
-    return scan.found;
+  findFromEnd(bytes: Uint8Array, wanted: number, stepsMax: number, stepsBeyond: number): void {
+    this.begin(bytes, wanted, stepsBeyond);
+    this.steps = stepsMax;
+    if (bytes[this.blanksAfter(0)] === LEFT_BRACE) {
+      this.stopsAtArrays = true;
+      this.bothWays(stepsMax);
+      this.stopsAtArrays = false;
+      if (this.wantedMissing > 0) this.bothWays(stepsMax);
+    }
+    this.bytes = NOTHING;
+  }
+
+  private begin(bytes: Uint8Array, wanted: number, stepsBeyond: number): void {
+    this.bytes = bytes;
+    this.starts.fill(-1);
+    this.missing = this.names.length;
+    this.wanted = wanted;
+    this.wantedMissing = wanted;
+    this.stepsBeyond = stepsBeyond;
+    this.isWhole = false;
+  }
+
+  private bothWays(stepsMax: number): void {
+    this.steps = stepsMax;
+    if (this.backward()) return;
+    this.steps = this.wantedMissing === 0 ? this.stepsBeyond : stepsMax;
+    this.forward();
   }
 
   /** True when all is found, or there is nothing more to find. */
@@ -137,31 +154,41 @@ export class TopLevel {
   }
 
   private take(keyStart: number, keyEnd: number, start: number, end: number): void {
-    for (let i = 0; i < this.names.length; i++) {
-      const name = this.names[i]!;
-      if (this.found[i] !== null || name.length !== keyEnd - keyStart) continue;
+    const { bytes, names, starts } = this;
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
+      if (starts[i]! >= 0 || name.length !== keyEnd - keyStart) continue;
       let same = 0;
-      while (same < name.length && this.bytes[keyStart + same] === name[same]) same++;
+      while (same < name.length && bytes[keyStart + same] === name[same]) same++;
       if (same < name.length) continue;
-      this.found[i] = { start, end };
+      starts[i] = start;
+      this.ends[i] = end;
       this.missing--;
-      if (i < this.wanted && this.found.indexOf(null) >= this.wanted) {
-        this.wanted = 0;
+      if (i < this.wanted && --this.wantedMissing === 0) {
+        this.stopsAtArrays = true;
         this.steps = Math.min(this.steps, this.stepsBeyond);
       }
       return;
     }
   }
 
+  // Loops over bytes count steps in a variable: one in the object would be stored and loaded again for every byte.
+
   private blanksAfter(at: number): number {
     const { bytes } = this;
-    while (at < bytes.length && bytes[at]! <= SPACE && this.steps-- > 0) at++;
+    const from = at;
+    const limit = Math.min(bytes.length, at + this.steps);
+    while (at < limit && bytes[at]! <= SPACE) at++;
+    this.steps -= at - from;
     return at;
   }
 
   private blanksBefore(at: number): number {
     const { bytes } = this;
-    while (at >= 0 && bytes[at]! <= SPACE && this.steps-- > 0) at--;
+    const from = at;
+    const limit = Math.max(-1, at - this.steps);
+    while (at > limit && bytes[at]! <= SPACE) at--;
+    this.steps -= from - at;
     return at;
   }
 
@@ -186,6 +213,11 @@ export class TopLevel {
   private stringStart(at: number): number {
     const { bytes } = this;
     this.steps -= STRING_STEPS;
+    for (const short = Math.max(0, at - SHORT_STRING_BYTES); at >= short; at--) {
+      if (bytes[at] !== QUOTE) continue;
+      if (bytes[at - 1] !== BACKSLASH) return at;
+      break;
+    }
     while (this.steps > 0 && at >= 0) {
       const quote = bytes.lastIndexOf(QUOTE, at);
       if (quote < 0) return -1;
@@ -206,41 +238,55 @@ export class TopLevel {
   /** Gives the position after the value that begins at `at`; -1 when it does not end within bounds. */
   private valueEnd(at: number): number {
     const { bytes } = this;
-    if (this.wanted === 0 && bytes[at] === LEFT_BRACKET && bytes[at + 1] !== RIGHT_BRACKET) return -1;
+    if (this.stopsAtArrays && bytes[at] === LEFT_BRACKET && bytes[at + 1] !== RIGHT_BRACKET) return -1;
     let depth = 0;
-    for (; at < bytes.length && this.steps-- > 0; at++) {
+    let { steps } = this;
+    let end = -1;
+    for (; at < bytes.length && steps > 0 && end < 0; at++) {
+      steps--;
       const byte = bytes[at];
       if (byte === QUOTE) {
+        this.steps = steps;
         at = this.stringEnd(at + 1);
-        if (at < 0) return -1;
-        if (depth === 0) return at + 1;
+        steps = this.steps;
+        if (at < 0) break;
+        if (depth === 0) end = at + 1;
       } else if (byte === LEFT_BRACE || byte === LEFT_BRACKET) {
         depth++;
       } else if (byte === RIGHT_BRACE || byte === RIGHT_BRACKET) {
         // At depth 0 it closes the object, and ends a number or word before it.
-        if (depth === 0) return at;
-        if (--depth === 0) return at + 1;
-      } else if (byte === COMMA && depth === 0) return at;
+        if (depth === 0) end = at;
+        else if (--depth === 0) end = at + 1;
+      } else if (byte === COMMA && depth === 0) end = at;
     }
-    return -1;
+    this.steps = steps;
+    return end;
   }
 
   /** Gives the position where the value that ends at `at` begins; -1 when that is not within bounds. */
   private valueStart(at: number): number {
     const { bytes } = this;
-    if (this.wanted === 0 && bytes[at] === RIGHT_BRACKET && bytes[at - 1] !== LEFT_BRACKET) return -1;
+    if (this.stopsAtArrays && bytes[at] === RIGHT_BRACKET && bytes[at - 1] !== LEFT_BRACKET) return -1;
     let depth = 0;
-    for (; at >= 0 && this.steps-- > 0; at--) {
+    let { steps } = this;
+    let start = -1;
+    for (; at >= 0 && steps > 0 && start < 0; at--) {
+      steps--;
       const byte = bytes[at];
       if (byte === QUOTE) {
+        this.steps = steps;
         at = this.stringStart(at - 1);
-        if (at < 0 || depth === 0) return at;
+        steps = this.steps;
+        if (at < 0) break;
+        if (depth === 0) start = at;
       } else if (byte === RIGHT_BRACE || byte === RIGHT_BRACKET) {
         depth++;
       } else if (byte === LEFT_BRACE || byte === LEFT_BRACKET) {
-        if (--depth <= 0) return depth < 0 ? -1 : at;
-      } else if (byte === COLON && depth === 0) return this.blanksAfter(at + 1);
+        if (--depth < 0) break;
+        if (depth === 0) start = at;
+      } else if (byte === COLON && depth === 0) start = at + 1;
     }
-    return -1;
+    this.steps = steps;
+    return start < 0 ? -1 : this.blanksAfter(start);
   }
 }

@@ -26,6 +26,21 @@ export function unknownUsage(): Usage {
   };
 }
 
+/** What is read of such an object. */
+export const OPENAI_COUNTS = [
+  "prompt_tokens",
+  "input_tokens",
+  "completion_tokens",
+  "output_tokens",
+  "prompt_tokens_details",
+  "input_tokens_details",
+  "completion_tokens_details",
+  "output_tokens_details",
+  "cached_tokens",
+  "cache_write_tokens",
+  "reasoning_tokens",
+] as const;
+
 /**
  * Takes over what a `usage` object of OpenAI's form says: `prompt_tokens` and `completion_tokens` (chat, completions,
  * embeddings) or `input_tokens` and `output_tokens` (responses, images, audio). Such objects are running totals, so

@@ -3,7 +3,10 @@ import { expect, test } from "bun:test";
 import { Members } from "../../src/llm/members.ts";
 import { Random } from "../support/random.ts";
 
-const MEMBERS = new Members(["model", "usage"], ["error"]);
+const MEMBERS = new Members(["model", "usage"], {
+  others: ["error"],
+  counts: ["prompt_tokens", "details", "cached"],
+});
 
 function near(value: object, space?: string): object {
   return MEMBERS.near(Buffer.from(JSON.stringify(value, null, space)));
@@ -34,6 +37,19 @@ test("members are found wherever they stand around a long answer", async () => {
       expect(Object.keys(found)).not.toContain("id");
     }
   });
+});
+
+test("beyond arrays it is looked only for what is missing", () => {
+  const choices = [{ text: "x" }];
+  const usage = { prompt_tokens: 8 };
+  expect(near({ model: "m", choices, usage })).toEqual({ model: "m", usage });
+  expect(near({ choices, model: "m", data: choices, usage })).toEqual({ model: "m", usage });
+  expect(near({ choices, model: "m", error: "e", data: choices, usage })).toEqual({
+    model: "m",
+    usage,
+    error: "e",
+  });
+  expect(near({ model: "m", choices, error: "e", data: choices, usage })).toEqual({ model: "m", usage });
 });
 
 test("those at the end of many numbers are found, and an error beside them", () => {
