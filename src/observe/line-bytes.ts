@@ -3,7 +3,6 @@ import { Phrase } from "./phrase.ts";
 import { jsonText } from "./text.ts";
 
 const START_BYTES = 32 * 1024;
-const NOTHING = new Phrase("");
 const SPACE = 32;
 const QUOTE = 34;
 const POINT = 46;
@@ -30,7 +29,7 @@ export class LineBytes {
   private view = new DataView(this.bytes.buffer);
   private second = -1;
   /** The second that was written last, up to its point. */
-  private secondPhrase = NOTHING;
+  private readonly secondPhrase = new Phrase("");
 
   /** What was written, as it is until something else is. */
   written(): Uint8Array {
@@ -124,7 +123,7 @@ export class LineBytes {
     const second = Math.floor(ms / 1000);
     if (second !== this.second) {
       this.second = second;
-      this.secondPhrase = new Phrase(new Date(second * 1000).toISOString().slice(0, -"000Z".length));
+      this.secondPhrase.set(new Date(second * 1000).toISOString().slice(0, -"000Z".length));
     }
     this.phrase(this.secondPhrase);
     this.reserve(TIME_END_BYTES);

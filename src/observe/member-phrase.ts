@@ -12,7 +12,7 @@ export class MemberPhrase {
   /** The same with null as its value. */
   readonly none: Phrase;
   /** The same with the remembered value. */
-  whole: Phrase;
+  readonly whole: Phrase;
   /** The remembered value. */
   value: string | null = null;
   private readonly text: string;
@@ -22,14 +22,14 @@ export class MemberPhrase {
     this.text = text;
     this.name = new Phrase(text);
     this.none = new Phrase(`${text}null`);
-    this.whole = this.none;
+    this.whole = new Phrase("");
   }
 
   /** A value came that is not the remembered one. */
   missed(value: string): void {
     if (++this.misses < MISSES_MAX || value.length > REMEMBERED_CHARS_MAX) return;
     this.misses = 0;
-    this.whole = new Phrase(this.text + jsonText(value));
+    this.whole.set(this.text + jsonText(value));
     this.value = value;
   }
 }

@@ -136,6 +136,22 @@ test("a phrase finds room wherever the memory ends", () => {
   }
 });
 
+test("a phrase may become another one, and leaves alone those beside it", async () => {
+  const random = new Random();
+  await random.run(async () => {
+    const phrases = Array.from({ length: 20 }, () => ({ phrase: new Phrase("abc"), text: "abc" }));
+    for (let round = 0; round < 500; round++) {
+      const changed = phrases[random.below(phrases.length)]!;
+      changed.text = String.fromCharCode(97 + random.below(26)).repeat(random.below(round + 1));
+      changed.phrase.set(changed.text);
+      const all = written((to) => {
+        for (const { phrase } of phrases) to.phrase(phrase);
+      });
+      expect(all).toBe(phrases.map(({ text }) => text).join(""));
+    }
+  });
+});
+
 test("a phrase is of ASCII", () => {
   for (const text of ["\x7f", "ü", "\u2028"]) expect(() => new Phrase(text)).toThrow("ASCII");
 });
