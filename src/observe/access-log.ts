@@ -2,6 +2,7 @@ import type { Usage } from "../llm/usage.ts";
 import type { LineBytes } from "./line-bytes.ts";
 import { MemberPhrase } from "./member-phrase.ts";
 import { Phrase } from "./phrase.ts";
+import { SameRequest } from "./same-request.ts";
 import { cut, fieldText } from "./text.ts";
 
 /** One attempt on an upstream, as the access log tells it. */
@@ -115,12 +116,7 @@ function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   to.json(P.requestId, cut(r.requestId, TEXT_CHARS_MAX));
   to.repeated(P.forward, r.forward);
   to.repeated(P.client, r.client);
-  to.repeated(P.method, cutOrNull(r.method));
-  to.repeated(P.path, pathOf(r.target, query));
-  to.repeated(P.model, cutOrNull(r.model));
-  to.repeated(P.responseModel, cutOrNull(r.responseModel));
-  to.phrase(r.stream === null ? P.unknownStream : r.stream ? P.stream : P.noStream);
-  to.repeated(P.group, r.group);
+  writeJsonRequest(to, r, query);
   to.phrase(P.attempts);
   for (let i = 0; i < attempts.length; i++)
     writeJsonAttempt(to, i === 0 ? P.upstream : P.nextUpstream, attempts[i]!);
@@ -138,6 +134,21 @@ function writeJsonLine(to: LineBytes, r: AccessRecord, query: boolean): void {
   to.number(P.cachedTokens, usage === null ? null : usage.cachedTokens);
   to.number(P.reasoningTokens, usage === null ? null : usage.reasoningTokens);
   to.phrase(P.end);
+}
+
+const sameRequest = new SameRequest();
+
+/** What is asked for, and of which group. */
+function writeJsonRequest(to: LineBytes, r: AccessRecord, query: boolean): void {
+  if (sameRequest.is(r, query)) return to.phrase(sameRequest.phrase);
+  const from = to.length;
+  to.repeated(P.method, cutOrNull(r.method));
+  to.repeated(P.path, pathOf(r.target, query));
+  to.repeated(P.model, cutOrNull(r.model));
+  to.repeated(P.responseModel, cutOrNull(r.responseModel));
+  to.phrase(r.stream === null ? P.unknownStream : r.stream ? P.stream : P.noStream);
+  to.repeated(P.group, r.group);
+  sameRequest.missed(r, query, to, from);
 }
 
 function writeJsonAttempt(to: LineBytes, upstream: MemberPhrase, attempt: AccessAttempt): void {

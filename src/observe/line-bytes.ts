@@ -36,6 +36,11 @@ export class LineBytes {
     return this.bytes.subarray(0, this.length);
   }
 
+  /** The same from a place on, as a text. */
+  textFrom(from: number): string {
+    return Buffer.from(this.bytes.buffer, from, this.length - from).toString("latin1");
+  }
+
   /** Writes a text that is the same each time. */
   phrase(phrase: Phrase): void {
     this.reserve(phrase.room);

@@ -130,6 +130,39 @@ describe("a line of JSON", () => {
   });
 });
 
+test("a request among many of another kind is told as it is", async () => {
+  const random = new Random();
+  const kinds: readonly Partial<AccessRecord>[] = [
+    {},
+    { method: "GET" },
+    { method: null },
+    { target: "/v1/embeddings" },
+    { target: null },
+    { model: "gpt-5" },
+    { model: null },
+    { responseModel: "gpt-5-2026" },
+    { responseModel: null },
+    { stream: false },
+    { stream: null },
+    { group: "other" },
+    { target: `/${"x".repeat(600)}` },
+    { target: "/v1/models?a=1" },
+  ];
+  await random.run(async () => {
+    for (const many of kinds) {
+      for (let i = 0; i < 200; i++) {
+        const one = i < 70 || random.below(2) === 0 ? many : kinds[random.below(kinds.length)]!;
+        const query = random.below(20) === 0;
+        const said = { ...record, ...one };
+        const { method, target, model, responseModel, stream, group } = said;
+        const path = query ? target : (target?.split("?")[0] ?? null);
+        const expected = { method, path, model, response_model: responseModel, stream, group };
+        expect(jsonOf(one, query)).toMatchObject(expected);
+      }
+    }
+  });
+});
+
 describe("the query", () => {
   const target = "/v1/models?a=1&key=AIzaSecret&b=2";
 
