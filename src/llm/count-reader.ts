@@ -24,10 +24,11 @@ const NAME_BYTES_MAX = 32;
 const SLOTS = NAME_BYTES_MAX * 32;
 
 /**
- * Reads counts, and objects of counts as usage is, straight from their bytes. To make a text of them for `JSON.parse` takes
- * several times as long, most of it in the allocator and in looking up names that nobody asked for.
+ * Reads counts, and objects of counts as usage is, straight from their bytes: for `JSON.parse` a text would have to be made
+ * of them, for which the allocator must find room.
  *
- * Of an object only members with known names are read, and of the others it is found out where they end.
+ * Of an object only members with known names are read. Of the others it is found out where they end, not whether they
+ * are JSON.
  */
 export class CountReader {
   /** By length and first letter of a name: the name and its bytes. */
@@ -54,8 +55,8 @@ export class CountReader {
 
   /**
    * Gives what `JSON.parse` would of the count or object that is written from `start` to before `end`, without members of
-   * unknown names. Null when it is not as simple as that, and must be parsed to be known: known members
-   * that are neither counts nor objects, strings with escapes, no JSON.
+   * unknown names. Null when it is not as simple as that, and must be parsed to be known: known members that are neither
+   * counts nor such objects nor null, strings with escapes, members that do not end.
    */
   read(bytes: Uint8Array, start: number, end: number): JsonObject | number | null {
     if (end - start > BYTES_MAX) return null;

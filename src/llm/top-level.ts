@@ -72,7 +72,6 @@ export class TopLevel {
     const isOver = this.forward();
     this.steps = stepsMax;
     if (!isOver) this.backward();
-    this.isWhole &&= isOver;
     this.bytes = NOTHING;
   }
 

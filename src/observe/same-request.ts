@@ -8,7 +8,7 @@ const MISSES_MAX = 32;
 const BYTES_MAX = 512;
 
 /**
- * Remembers how the access log tells what a request asks for, as many ask for the same: then a dozen members are one
+ * Remembers how the access log tells what a request asks for, as many ask for the same: then six members are one
  * phrase.
  */
 export class SameRequest {
