@@ -3,7 +3,12 @@
 import { restartCleanly } from "./supervisor/environment.ts";
 
 restartCleanly();
-const { main } = await import("./supervisor/run.ts");
+const { parseCommandLine } = await import("./cli.ts");
+const { WorkerSource } = await import("./supervisor/worker-source.ts");
+const command = parseCommandLine(process.argv.slice(2));
 // Named here, as the compiled binary knows its entries beside this one.
-const workerUrl = new URL("./worker.ts", import.meta.url);
-process.exit(await main(process.argv.slice(2), workerUrl));
+const workers = new WorkerSource(new URL("./worker.ts", import.meta.url));
+// It comes up while the rest of this is loaded and the configuration is read.
+if (command.kind === "run" && !command.options.test) workers.begin();
+const { main } = await import("./supervisor/run.ts");
+process.exit(await main(command, workers));

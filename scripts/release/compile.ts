@@ -31,6 +31,9 @@ export async function compile(options: CompileOptions): Promise<void> {
       // What lies in the current directory is none of the executable's business.
       autoloadDotenv: false,
       autoloadBunfig: false,
+      // What only a start runs is not worth compiling: the main thread waits longer with it, until `serve` in run.ts says
+      // that it is up. Workers have a policy of their own, which is the usual one.
+      jitPolicy: 10,
     },
   });
   if (!result.success) throw new Error(result.logs.map(String).join("\n"));

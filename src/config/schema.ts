@@ -63,7 +63,7 @@ function decimal(min: number, max: number) {
   return ranged(z.number({ error }), { min, max }, error);
 }
 
-const flag = () => z.boolean({ error: "true or false" });
+const flag = z.boolean({ error: "true or false" });
 
 function choice<const T extends readonly string[]>(values: T) {
   return z.enum(values, { error: `one of ${values.join(", ")}` });
@@ -103,7 +103,7 @@ function leftOut<T extends z.core.$ZodShape>(mapping: z.ZodMiniObject<T, z.core.
   return z.prefault(mapping, {} as z.input<typeof mapping>);
 }
 
-const name = () => text("a name", nameRule);
+const name = text("a name", nameRule);
 
 const KB = 1024;
 const MB = 1024 ** 2;
@@ -155,7 +155,7 @@ const listenerKeys = (defaultPort: number) => ({
 });
 
 export const ratelimitSchema = block({
-  enabled: defaulted(flag(), false),
+  enabled: defaulted(flag, false),
   // Sustained requests per second of one client address, and how many of them may come at once.
   per_second: defaulted(integer(1, 10_000), 100),
   burst: defaulted(integer(1, 20_000), 200),
@@ -175,15 +175,15 @@ const limitsSchema = block({
 });
 
 export const forwardSchema = block({
-  name: name(),
+  name,
   ...listenerKeys(3000),
   // One of the two is required; `default_group` is the older word.
-  upstream_group: z.optional(name()),
-  default_group: z.optional(name()),
+  upstream_group: z.optional(name),
+  default_group: z.optional(name),
   ratelimit: leftOut(ratelimitSchema),
   // Peers whose word on who the client is counts.
   trusted_proxies: defaulted(list(text("an address or network", networkRule)), []),
-  forwarded: defaulted(flag(), false),
+  forwarded: defaulted(flag, false),
   max_body_size: defaulted(size(KB, 2 * GB), 128 * MB),
   limits: leftOut(limitsSchema),
 });
@@ -191,11 +191,11 @@ export const forwardSchema = block({
 export const adminSchema = block(listenerKeys(9000));
 
 const accessLogSchema = block({
-  enabled: defaulted(flag(), false),
+  enabled: defaulted(flag, false),
   path: defaulted(text("a string", logPathRule), "stdout"),
   format: defaulted(choice(["json", "text"]), "json"),
   // Whether the query is in it; values that look like secrets never are.
-  query: defaulted(flag(), false),
+  query: defaulted(flag, false),
 });
 
 const headerOperationSchema = block({
@@ -227,7 +227,7 @@ const baseUrlRule: Rule = (value) => {
 };
 
 const upstreamSchema = block({
-  name: name(),
+  name,
   url: secret(text("an http:// or https:// URL", baseUrlRule), "url"),
   auth: leftOut(authSchema),
   headers: defaulted(list(headerOperationSchema), []),
@@ -252,21 +252,21 @@ const clientSchema = block({
   // Unused connections that are kept, for each worker and origin.
   max_idle: defaulted(integer(0, 100_000), 256),
   keepalive: defaulted(integer(0, 600, " (seconds; 0 = no connection is reused)"), 60),
-  stream: defaulted(flag(), true),
+  stream: defaulted(flag, true),
   timeout: section({
     connect: defaulted(seconds(1, 120), 10),
     request: defaulted(seconds(1, 1200), 300),
     idle: defaulted(seconds(5, 1800), 60),
   }),
   retry: section({
-    enabled: defaulted(flag(), false),
+    enabled: defaulted(flag, false),
     attempts: defaulted(integer(1, 100), 3),
     initial: defaulted(integer(100, 10_000, " (milliseconds)"), 500),
     // Retries may be at most this share of the requests of the last 10 s, with a floor of 10 retries.
     budget: defaulted(decimal(0, 1), 0.2),
   }),
   proxy: section({
-    enabled: defaulted(flag(), false),
+    enabled: defaulted(flag, false),
     url: z.optional(secret(text("a string", proxyUrlRule))),
   }),
 });
@@ -274,8 +274,8 @@ const clientSchema = block({
 const strategies = ["roundrobin", "weighted_roundrobin", "random", "response_aware", "failover"] as const;
 
 const groupSchema = block({
-  name: name(),
-  upstreams: some("upstream", block({ name: name(), weight: defaulted(integer(1, 65_535), 1) })),
+  name,
+  upstreams: some("upstream", block({ name, weight: defaulted(integer(1, 65_535), 1) })),
   balance: section({ strategy: defaulted(choice(strategies), "roundrobin") }),
   http_client: leftOut(clientSchema),
 });

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 
-import { parseCommandLine, type RunOptions } from "../cli.ts";
+import type { CommandLine, RunOptions } from "../cli.ts";
 import { describePlan } from "../config/describe.ts";
 import { loadConfig, type LoadResult } from "../config/load.ts";
 import type { Plan } from "../config/plan.ts";
@@ -20,6 +20,7 @@ import { startSuccessor, tellPredecessor } from "./successor.ts";
 import { Supervisor } from "./supervisor.ts";
 import { build, versionText } from "./version.ts";
 import { stuckWorker } from "./watchdog.ts";
+import type { WorkerSource } from "./worker-source.ts";
 
 /** How long the last lines of the logs may take to be written. */
 const LOG_FLUSH_MS = 1_000;
@@ -30,9 +31,8 @@ const STOP_EXTRA_MS = 5_000;
 /** How long it may take to break off what is in progress. */
 const CUT_LIMIT_MS = 500;
 
-/** Runs the command line (`workerUrl`: entry of the worker threads) and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
-export async function main(args: readonly string[], workerUrl: URL): Promise<number> {
-  const command = parseCommandLine(args);
+/** Does what the command line asks for and gives the exit code: 0 fine, 1 failed, 2 wrong usage. */
+export async function main(command: CommandLine, workerSource: WorkerSource): Promise<number> {
   switch (command.kind) {
     case "help":
       process.stdout.write(command.text);
@@ -46,17 +46,17 @@ export async function main(args: readonly string[], workerUrl: URL): Promise<num
       process.stderr.write(command.text);
       return 2;
     case "run":
-      return run(command.options, workerUrl);
+      return run(command.options, workerSource);
   }
 }
 
-async function run(options: RunOptions, workerUrl: URL): Promise<number> {
+async function run(options: RunOptions, workerSource: WorkerSource): Promise<number> {
   const logs = new Logs();
   const logLevel: Level = options.debug ? "debug" : "info";
   setLog(logLevel, logs.writeLine);
   tellOfBugs();
   try {
-    return await serve(options, workerUrl, logs, logLevel);
+    return await serve(options, workerSource, logs, logLevel);
   } catch (error) {
     logError("the process ends by a bug", {}, error);
     return 1;
@@ -72,7 +72,12 @@ function tellOfBugs(): void {
   process.on("unhandledRejection", tell);
 }
 
-async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: Level): Promise<number> {
+async function serve(
+  options: RunOptions,
+  workerSource: WorkerSource,
+  logs: Logs,
+  logLevel: Level,
+): Promise<number> {
   // Loaded where it is asked for: it takes time and memory at every start.
   const demo = options.demo ? (await import("./demo.ts")).startDemo() : null;
   let files: readonly string[] = [];
@@ -92,7 +97,7 @@ async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: 
   const supervisor = new Supervisor({
     plan: loaded.plan,
     workers: workersFor(loaded.plan),
-    workerUrl,
+    workerSource,
     logLevel,
     writeLine: logs.writeLine,
     writeAccess: logs.writeAccess,
@@ -127,6 +132,8 @@ async function serve(options: RunOptions, workerUrl: URL, logs: Logs, logLevel: 
   manager.ready("serving");
   manager.watch((silentMs) => stuckWorker(supervisor.state(), silentMs));
   tellPredecessor();
+  // The executable's policy is one for starts. From now on what runs often is worth compiling.
+  Bun.unsafe.setJITPolicy(1);
   started.resolve();
   const end = await Promise.race([stop, succeeded]);
   if (typeof end === "string")

@@ -9,7 +9,8 @@ import { Generations, noRoom } from "./generations.ts";
 import type { FromWorker } from "./messages.ts";
 import { supervisorSamples, type SupervisorState } from "./samples.ts";
 import { StartError } from "./start-error.ts";
-import { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerSource } from "./worker-source.ts";
 
 /** A worker that dies within this time of its start is not replaced at once: it would only die again. */
 const RESPAWN_DELAY_MS = 1_000;
@@ -20,7 +21,7 @@ const CHANGE_LIMIT_MS = 5_000;
 export interface SupervisorOptions {
   readonly plan: Plan;
   readonly workers: number;
-  readonly workerUrl: URL | string;
+  readonly workerSource: WorkerSource;
   readonly logLevel: Level;
   readonly writeLine: (line: string) => void;
   /** Takes whole lines of the access log, which stay as they are until `onDone`. */
@@ -79,10 +80,9 @@ export class Supervisor {
 
   /** Starts all workers; settles when every forward is listened on in every one. Throws a `StartError`. */
   async start(): Promise<void> {
-    const first = this.generations.present;
     // The first one finds a port for each forward that left it open; the others share it.
-    const ports = first.ports.includes(0) ? await this.launch(this.freeNumber()) : first.ports;
-    this.generations.present = { ...first, ports };
+    const ports = await this.launch(this.freeNumber());
+    this.generations.present = { ...this.generations.present, ports };
     await this.fill();
     this.started = true;
   }
@@ -180,14 +180,15 @@ export class Supervisor {
     const startedMs = performance.now();
     const generation = this.generations.present;
     let reason = "it did not answer";
-    const worker = new WorkerHandle(this.options.workerUrl, {
+    const worker = this.options.workerSource.next();
+    this.workers.set(number, worker);
+    worker.listen({
       onMessage: (message) => this.take(number, message),
       onEnd: (ended) => {
         reason = ended;
         this.bury(number, ended, performance.now() - startedMs);
       },
     });
-    this.workers.set(number, worker);
     const opened = await worker.open(
       {
         kind: "start",

@@ -20,15 +20,14 @@ export class WorkerHandle {
   /** Settles when it has nothing in progress after `drain`, or has ended. */
   readonly drained: Promise<void>;
   private readonly thread: Worker;
-  private readonly listener: WorkerListener;
+  private listener: WorkerListener | null = null;
   private readonly waiting = new Map<string, (answer: Answer | null) => void>();
   private readonly resolveDrained: () => void;
   private ended = false;
   private reason = "it ended by itself";
 
-  /** `url`: the thread's entry; a test may wrap the real one. */
-  constructor(url: URL | string, listener: WorkerListener) {
-    this.listener = listener;
+  /** Starts the thread; `url`: its entry. */
+  constructor(url: URL) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.drained = promise;
     this.resolveDrained = resolve;
@@ -41,6 +40,12 @@ export class WorkerHandle {
       this.reason = event.message;
     };
     this.thread.addEventListener("close", () => this.end());
+  }
+
+  /** To be called before it is told anything: without a word from the supervisor a worker says nothing. */
+  listen(listener: WorkerListener): void {
+    this.listener = listener;
+    if (this.ended) listener.onEnd(this.reason);
   }
 
   tell(message: ToWorker): void {
@@ -89,7 +94,7 @@ export class WorkerHandle {
       case "drained":
         return this.resolveDrained();
       default:
-        this.listener.onMessage(message);
+        this.listener?.onMessage(message);
     }
   }
 
@@ -98,6 +103,6 @@ export class WorkerHandle {
     this.ended = true;
     for (const settle of [...this.waiting.values()]) settle(null);
     this.resolveDrained();
-    this.listener.onEnd(this.reason);
+    this.listener?.onEnd(this.reason);
   }
 }

@@ -4,6 +4,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
+import { WorkerSource } from "../../src/supervisor/worker-source.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf, type Keys } from "../support/config.ts";
 import { type Death, DEATHS } from "../support/mortal-worker-channel.ts";
@@ -31,7 +32,7 @@ async function start(forward: Keys, http: Keys = {}): Promise<void> {
   supervisor = new Supervisor({
     plan: loaded.plan,
     workers: 1,
-    workerUrl: new URL("../support/mortal-worker.ts", import.meta.url),
+    workerSource: new WorkerSource(new URL("../support/mortal-worker.ts", import.meta.url)),
     logLevel: "info",
     writeLine,
     writeAccess() {},

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 
 import { startUpstream } from "../../src/demo/upstream.ts";
 import { ask } from "../support/client-connection.ts";
@@ -132,4 +133,13 @@ describe("the admin listener", () => {
     expect((await fetch(`${proxy.adminUrl}/health`, { method: "POST" })).status).toBe(405);
     upstream.stop();
   });
+});
+
+test("the process has as many worker threads as asked for", async () => {
+  for (const workers of [1, 3]) {
+    await using proxy = await startProxy({ config: configOf({ main: { upstreams } }), workers });
+    const tasks = `/proc/${proxy.pid}/task`;
+    const names = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/comm`, "latin1").trim());
+    expect(names.filter((name) => name === "Worker").length).toBe(workers);
+  }
 });

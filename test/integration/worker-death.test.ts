@@ -7,12 +7,13 @@ import { type DemoUpstream, startUpstream } from "../../src/demo/upstream.ts";
 import { setLog } from "../../src/observe/log.ts";
 import { nowMs } from "../../src/shared/clock.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
+import { WorkerSource } from "../../src/supervisor/worker-source.ts";
 import { canariesIn, canary } from "../support/canaries.ts";
 import { ask, ClientConnection, requestBytes } from "../support/client-connection.ts";
 import { configOf } from "../support/config.ts";
 import { DEAFNESS, type Deafness, type Death, DEATHS } from "../support/mortal-worker-channel.ts";
 import { parsePrometheusText } from "../support/prometheus-text.ts";
-import { eventually } from "../support/wait.ts";
+import { errorOf, eventually } from "../support/wait.ts";
 
 // The supervisor runs in this process, so that its workers can be ended from outside.
 const deaths = new BroadcastChannel(DEATHS);
@@ -32,7 +33,7 @@ function planOf(name: string): Plan {
   return loaded.plan;
 }
 
-async function start(workers: number): Promise<void> {
+async function start(workers: number, entry = "mortal-worker.ts"): Promise<void> {
   upstream = startUpstream({ name: "demo" });
   logged = "";
   const writeLine = (line: string) => {
@@ -42,7 +43,7 @@ async function start(workers: number): Promise<void> {
   supervisor = new Supervisor({
     plan: planOf("demo"),
     workers,
-    workerUrl: new URL("../support/mortal-worker.ts", import.meta.url),
+    workerSource: new WorkerSource(new URL(`../support/${entry}`, import.meta.url)),
     logLevel: "info",
     writeLine,
     writeAccess() {},
@@ -112,6 +113,11 @@ describe("a worker that dies", () => {
       await eventually("it is noticed", () => logged.split("worker died").length - 1 === round + 1);
       await answers();
     }
+  });
+
+  test("before it serves ends the start, with the reason", async () => {
+    const error = await errorOf(start(1, "stillborn-worker.ts"));
+    expect(error).toMatchObject({ message: "worker 0 could not start: it ended by itself" });
   });
 
   test("breaks the streams that it had, visibly, and gives back what they held", async () => {
