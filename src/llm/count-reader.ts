@@ -19,9 +19,11 @@ const DIGITS_MAX = 15;
 const DEPTH_MAX = 4;
 /** Longer objects hold more than counts. */
 const BYTES_MAX = 4096;
-/** Lengths of names below this, by the five low bits of their first letter. */
-const NAME_BYTES_MAX = 32;
-const SLOTS = NAME_BYTES_MAX * 32;
+
+interface Name {
+  readonly text: string;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * Reads counts, and objects of counts as usage is, straight from their bytes: for `JSON.parse` a text would have to be made
@@ -31,25 +33,18 @@ const SLOTS = NAME_BYTES_MAX * 32;
  * are JSON.
  */
 export class CountReader {
-  /** By length and first letter of a name: the name and its bytes. */
-  private readonly names: (string | undefined)[] = new Array<string | undefined>(SLOTS).fill(undefined);
-  private readonly encoded: (Uint8Array | undefined)[] = new Array<Uint8Array | undefined>(SLOTS).fill(
-    undefined,
-  );
+  /** By length and first letter. */
+  private readonly names = new Map<number, Name>();
   private at = 0;
   private end = 0;
 
   /** Takes the names: ASCII, without need of escapes, no two with both the same length and the same first letter. */
   constructor(names: readonly string[]) {
-    for (const name of names) {
-      const bytes = new TextEncoder().encode(name);
-      const slot = slotOf(bytes[0]!, bytes.length);
-      assert(
-        bytes.length < NAME_BYTES_MAX && this.names[slot] === undefined,
-        "names differ in length or first letter",
-      );
-      this.names[slot] = name;
-      this.encoded[slot] = bytes;
+    for (const text of names) {
+      const bytes = new TextEncoder().encode(text);
+      const key = keyOf(bytes[0]!, bytes.length);
+      assert(!this.names.has(key), "names differ in length or first letter");
+      this.names.set(key, { text, bytes });
     }
   }
 
@@ -86,15 +81,15 @@ export class CountReader {
       if (this.next(bytes) !== QUOTE) return undefined;
       const keyStart = this.at + 1;
       if (!this.skipString(bytes)) return undefined;
-      const slot = this.find(bytes, keyStart, this.at - 1);
+      const name = this.find(bytes, keyStart, this.at - 1);
       if (this.next(bytes) !== COLON) return undefined;
       this.at++;
-      if (slot < 0) {
+      if (name === null) {
         if (!this.skipValue(bytes)) return undefined;
       } else {
         const value = this.value(bytes, depth - 1);
         if (value === undefined) return undefined;
-        found[this.names[slot]!] = value;
+        found[name.text] = value;
       }
       const after = this.next(bytes);
       this.at++;
@@ -114,15 +109,14 @@ export class CountReader {
     return at < end ? bytes[at]! : -1;
   }
 
-  /** Gives the slot of the name that is written from `from` to before `to`; -1 when it is not known. */
-  private find(bytes: Uint8Array, from: number, to: number): number {
+  /** Gives the name that is written from `from` to before `to`; null when it is not known. */
+  private find(bytes: Uint8Array, from: number, to: number): Name | null {
     const length = to - from;
-    if (length === 0 || length >= NAME_BYTES_MAX) return -1;
-    const slot = slotOf(bytes[from]!, length);
-    const name = this.encoded[slot];
-    if (name === undefined) return -1;
-    for (let i = 0; i < length; i++) if (bytes[from + i] !== name[i]) return -1;
-    return slot;
+    // Of an empty one the quote behind it passes for the first letter; no known name is that short.
+    const name = this.names.get(keyOf(bytes[from]!, length));
+    if (name === undefined) return null;
+    for (let i = 0; i < length; i++) if (bytes[from + i] !== name.bytes[i]) return null;
+    return name;
   }
 
   /** What follows the digits, such as a fraction, is of no kind that may stand behind a value. */
@@ -177,6 +171,6 @@ export class CountReader {
   }
 }
 
-function slotOf(firstByte: number, length: number): number {
-  return length * 32 + (firstByte & 31);
+function keyOf(firstByte: number, length: number): number {
+  return length * 256 + firstByte;
 }
