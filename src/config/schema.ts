@@ -103,6 +103,7 @@ function leftOut<T extends z.core.$ZodShape>(mapping: z.ZodMiniObject<T, z.core.
   return z.prefault(mapping, {} as z.input<typeof mapping>);
 }
 
+// Every name has this one schema: marked as secret it would be that everywhere.
 const name = text("a name", nameRule);
 
 const KB = 1024;

@@ -43,7 +43,7 @@ export class CountReader {
     for (const text of names) {
       const bytes = new TextEncoder().encode(text);
       const key = keyOf(bytes[0]!, bytes.length);
-      assert(!this.names.has(key), "names differ in length or first letter");
+      assert(bytes.length > 0 && !this.names.has(key), "names differ in length or first letter");
       this.names.set(key, { text, bytes });
     }
   }

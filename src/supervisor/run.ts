@@ -121,6 +121,8 @@ async function serve(
     process.stderr.write(`llmproxyd: ${error.message}\n`);
     return 1;
   }
+  // The executable's policy is one for starts. From now on what runs often is worth compiling.
+  Bun.unsafe.setJITPolicy(1);
   log("info", "started", { ...build, bun: Bun.version, workers: supervisor.state().serving.length });
   service.announce();
   if (demo !== null) process.stdout.write(demo.banner(supervisor.ports[0]!, service.adminPort));
@@ -132,8 +134,6 @@ async function serve(
   manager.ready("serving");
   manager.watch((silentMs) => stuckWorker(supervisor.state(), silentMs));
   tellPredecessor();
-  // The executable's policy is one for starts. From now on what runs often is worth compiling.
-  Bun.unsafe.setJITPolicy(1);
   started.resolve();
   const end = await Promise.race([stop, succeeded]);
   if (typeof end === "string")

@@ -80,9 +80,10 @@ export class Supervisor {
 
   /** Starts all workers; settles when every forward is listened on in every one. Throws a `StartError`. */
   async start(): Promise<void> {
+    const first = this.generations.present;
     // The first one finds a port for each forward that left it open; the others share it.
-    const ports = await this.launch(this.freeNumber());
-    this.generations.present = { ...this.generations.present, ports };
+    const ports = first.ports.includes(0) ? await this.launch(this.freeNumber()) : first.ports;
+    this.generations.present = { ...first, ports };
     await this.fill();
     this.started = true;
   }
@@ -182,6 +183,7 @@ export class Supervisor {
     let reason = "it did not answer";
     const worker = this.options.workerSource.next();
     this.workers.set(number, worker);
+    // One that was begun early may have ended already: then it is buried here.
     worker.listen({
       onMessage: (message) => this.take(number, message),
       onEnd: (ended) => {
@@ -230,7 +232,8 @@ export class Supervisor {
     if (dismissed) return;
     this.deaths++;
     if (this.draining) return;
-    log("error", "worker died and is replaced", { worker: number, reason });
+    const fate = this.started ? "worker died and is replaced" : "worker died during the start";
+    log("error", fate, { worker: number, reason });
     const replace = () => {
       if (!this.draining)
         this.fill().catch((error: Error) => log("error", error.message, { worker: number }));

@@ -42,7 +42,10 @@ export class WorkerHandle {
     this.thread.addEventListener("close", () => this.end());
   }
 
-  /** To be called before it is told anything: without a word from the supervisor a worker says nothing. */
+  /**
+   * To be called before it is told anything: without a word from the supervisor a worker says nothing. An end that came
+   * before is told during the call.
+   */
   listen(listener: WorkerListener): void {
     this.listener = listener;
     if (this.ended) listener.onEnd(this.reason);

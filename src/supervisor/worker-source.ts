@@ -12,9 +12,14 @@ export class WorkerSource {
 
   /** Begins the worker that `next` gives. */
   begin(): void {
-    this.begun ??= new WorkerHandle(this.url);
+    try {
+      this.begun = new WorkerHandle(this.url);
+    } catch {
+      // No thread can be made: `next` tries again, where that is told.
+    }
   }
 
+  /** Throws what `Worker` throws when there is no room for a thread. */
   next(): WorkerHandle {
     const worker = this.begun ?? new WorkerHandle(this.url);
     this.begun = null;

@@ -6,7 +6,7 @@ import { ask } from "../support/client-connection.ts";
 import { configOf, type Keys } from "../support/config.ts";
 import { unusedPort } from "../support/ports.ts";
 import { StartFailure, startProxy } from "../support/proxy.ts";
-import { errorOf } from "../support/wait.ts";
+import { errorOf, eventually } from "../support/wait.ts";
 
 const upstreams = { up: "http://127.0.0.1:9" };
 
@@ -138,8 +138,21 @@ describe("the admin listener", () => {
 test("the process has as many worker threads as asked for", async () => {
   for (const workers of [1, 3]) {
     await using proxy = await startProxy({ config: configOf({ main: { upstreams } }), workers });
-    const tasks = `/proc/${proxy.pid}/task`;
-    const names = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/comm`, "latin1").trim());
-    expect(names.filter((name) => name === "Worker").length).toBe(workers);
+    // A thread has its creator's name until it has its own.
+    await eventually(
+      `there are ${workers}`,
+      () => threadNames(proxy.pid).filter((name) => name === "Worker").length === workers,
+    );
   }
 });
+
+function threadNames(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).map((task) => {
+    try {
+      return readFileSync(`${tasks}/${task}/comm`, "latin1").trim();
+    } catch {
+      return "gone";
+    }
+  });
+}

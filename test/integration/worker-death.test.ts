@@ -33,7 +33,9 @@ function planOf(name: string): Plan {
   return loaded.plan;
 }
 
-async function start(workers: number, entry = "mortal-worker.ts"): Promise<void> {
+const mortal = new URL("../support/mortal-worker.ts", import.meta.url);
+
+async function start(workers: number, workerSource = new WorkerSource(mortal)): Promise<void> {
   upstream = startUpstream({ name: "demo" });
   logged = "";
   const writeLine = (line: string) => {
@@ -43,7 +45,7 @@ async function start(workers: number, entry = "mortal-worker.ts"): Promise<void>
   supervisor = new Supervisor({
     plan: planOf("demo"),
     workers,
-    workerSource: new WorkerSource(new URL(`../support/${entry}`, import.meta.url)),
+    workerSource,
     logLevel: "info",
     writeLine,
     writeAccess() {},
@@ -115,10 +117,21 @@ describe("a worker that dies", () => {
     }
   });
 
-  test("before it serves ends the start, with the reason", async () => {
-    const error = await errorOf(start(1, "stillborn-worker.ts"));
-    expect(error).toMatchObject({ message: "worker 0 could not start: it ended by itself" });
-  });
+  test.each([["while it is waited for"], ["before it is waited for"]])(
+    "before it serves (%s) ends the start, with the reason",
+    async (when) => {
+      const source = new WorkerSource(new URL("../support/stillborn-worker.ts", import.meta.url));
+      if (when === "before it is waited for") {
+        const worker = source.next();
+        await worker.drained;
+        source.next = () => worker;
+      }
+      const error = await errorOf(start(1, source));
+      expect(error).toMatchObject({ message: "worker 0 could not start: it ended by itself" });
+      expect(logged).toContain("worker died during the start");
+      expect(supervisor.state().serving).toEqual([]);
+    },
+  );
 
   test("breaks the streams that it had, visibly, and gives back what they held", async () => {
     await start(1);

@@ -41,6 +41,13 @@ test("counts and objects of counts are read, unknown members left out", () => {
   expect(read('{"input_tokens":1,"input_tokens":2}')).toEqual({ input_tokens: 2 });
 });
 
+test("names may be long, and differ in the case of their first letter alone", () => {
+  const long = "x".repeat(100);
+  const reader = new CountReader([long, "Xa", "xa"]);
+  const text = Buffer.from(`{"xa":1,"Xa":2,"${long}":3,"${long.toUpperCase()}":4}`);
+  expect(reader.read(text, 0, text.length)).toEqual({ xa: 1, Xa: 2, [long]: 3 });
+});
+
 test("what is not as simple must be parsed", () => {
   const others = [
     ...["", "{", "[]", "null", "-1", "1.5", "1e3", "01", "1234567890123456", '"7"', "true", "7 ", "1x"],

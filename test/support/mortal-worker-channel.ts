@@ -1,3 +1,6 @@
+/** Name of the channel by which tests hear of workers. */
+export const BIRTHS = "llmproxy-test-births";
+
 /** Name of the channel by which tests end workers. */
 export const DEATHS = "llmproxy-test-deaths";
 
