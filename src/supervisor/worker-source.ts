@@ -12,14 +12,10 @@ export class WorkerSource {
 
   /** Begins the worker that `next` gives. */
   begin(): void {
-    try {
-      this.begun = new WorkerHandle(this.url);
-    } catch {
-      // No thread can be made: `next` tries again, where that is told.
-    }
+    this.begun ??= new WorkerHandle(this.url);
   }
 
-  /** Throws what `Worker` throws when there is no room for a thread. */
+  /** Gives the one that was begun, or begins one. */
   next(): WorkerHandle {
     const worker = this.begun ?? new WorkerHandle(this.url);
     this.begun = null;
