@@ -5,7 +5,7 @@ export type ScenarioId = (typeof scenarioIds)[number];
 /** How the cost grows takes long, and only concerns llmproxyd: it is measured when it is asked for. */
 const SCENARIOS_DEFAULT: readonly ScenarioId[] = ["a", "b", "c", "d", "e", "f", "g"];
 const COMPARED_DEFAULT: readonly ScenarioId[] = ["a", "c"];
-const ROUNDS_DEFAULT = 5;
+const ROUNDS_DEFAULT = 3;
 const ROUNDS_QUICK = 1;
 const ROUNDS_QUICK_COMPARED = 3;
 const TRANSPORTS = ["auto", "fetch", "socket"];

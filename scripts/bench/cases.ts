@@ -15,7 +15,13 @@ import type { Shape } from "./targets/target.ts";
 export type Load =
   | { readonly mode: "closed" }
   | { readonly mode: "open"; readonly requestsPerSecond: number }
-  | { readonly mode: "streams"; readonly rampMs: number; readonly stallMs: number };
+  | {
+      readonly mode: "streams";
+      readonly rampMs: number;
+      readonly stallMs: number;
+      /** How long a stream is, in place of what the upstream would send. */
+      readonly tokens?: number;
+    };
 
 /** What the upstream answers; see tools/upstream.c. */
 export type Answers = { readonly kind: "json" } | StreamedAnswers;
@@ -34,15 +40,26 @@ interface CaseBase {
   readonly columns: readonly Column[];
   /** Only llmproxyd, in that shape; null = all targets. */
   readonly shape: Shape | null;
+  /** How often each target is measured in a round, in turn with the others. */
+  readonly turns: number;
+  /** No other target is up meanwhile: memory that processes share counts in parts. */
+  readonly alone: boolean;
 }
 
 /**
  * How long a load is on before anything is measured: `minMs`, and where the target has a just-in-time compiler until that
  * has come to rest, or `maxMs`.
  */
-export interface Warming {
+export interface Wait {
   readonly minMs: number;
   readonly maxMs: number;
+}
+
+/** A load before the first turn. */
+export interface Warming {
+  readonly connections: number;
+  readonly load: Load;
+  readonly wait: Wait;
 }
 
 /** A load on a target. */
@@ -53,7 +70,9 @@ export interface LoadCase extends CaseBase {
   readonly bodyBytes: number;
   readonly load: Load;
   readonly answers: Answers;
-  readonly warming: Warming;
+  readonly warming: Warming | null;
+  /** Of the load that is measured. */
+  readonly settling: Wait;
   readonly measureMs: number;
   /** Measure memory too; that takes a second, smaller load before the real one. */
   readonly memory: boolean;
@@ -72,6 +91,12 @@ const MEGABYTE = 1_000_000;
 const REQUESTS_PER_SECOND = 5_000;
 const OPEN_CONNECTIONS_MAX = 512;
 const INTERVAL_US = 20_000;
+/**
+ * Short streams: what runs once in a stream is compiled for good only when some thousand have been served, which
+ * takes two minutes with those that are measured.
+ */
+const WARM_TOKENS = 10;
+const WARM_STREAMS = 200;
 const SLOW_TOKENS: StreamedAnswers = { kind: "sse", tokens: 10_000, intervalUs: 2_000_000 };
 /** As long as their interval, so that their tokens do not come in waves. */
 const SLOW_RAMP_MS = 2_000;
@@ -79,7 +104,9 @@ const BODY_BYTES_GROWTH = [256, 4_096, 65_536, MEGABYTE];
 
 /** How long things take. */
 interface Pace {
-  readonly warming: Warming;
+  readonly warming: Wait;
+  readonly settleMs: number;
+  readonly turns: number;
   readonly measureMs: number;
   /** Streams open spread over this time. */
   readonly rampMs: number;
@@ -90,13 +117,17 @@ interface Pace {
 
 const PACE: Pace = {
   warming: { minMs: 1_000, maxMs: 40_000 },
-  measureMs: 4_000,
+  settleMs: 500,
+  turns: 3,
+  measureMs: 3_000,
   rampMs: 1_000,
   tokens: 100,
   idleMs: 2_000,
 };
 const PACE_QUICK: Pace = {
   warming: { minMs: 300, maxMs: 5_000 },
+  settleMs: 200,
+  turns: 1,
   measureMs: 900,
   rampMs: 300,
   tokens: 50,
@@ -126,20 +157,29 @@ function completions(pace: Pace, connections: number): LoadCase {
     title: `small JSON completions, ${connections} connections, closed loop`,
     columns: CLOSED_COLUMNS,
     shape: null,
+    turns: pace.turns,
+    alone: false,
     unit: "request",
     connections,
     bodyBytes: BODY_BYTES,
-    load: { mode: "closed" },
+    ...underLoad({ mode: "closed" }, connections, pace),
     answers: { kind: "json" },
-    warming: pace.warming,
     measureMs: pace.measureMs,
     memory: false,
   };
 }
 
-/** Warming that begins when the connections are open. */
-function after(rampMs: number, { warming }: Pace): Warming {
-  return { minMs: rampMs + warming.minMs, maxMs: rampMs + warming.maxMs };
+/** A load that its target is warmed by, too. */
+function underLoad(
+  load: Load,
+  connections: number,
+  { warming, settleMs }: Pace,
+): Pick<LoadCase, "load" | "warming" | "settling"> {
+  return {
+    load,
+    warming: { connections, load, wait: warming },
+    settling: { minMs: settleMs, maxMs: settleMs },
+  };
 }
 
 function openLoop(pace: Pace): LoadCase {
@@ -149,11 +189,13 @@ function openLoop(pace: Pace): LoadCase {
     key: "json-open",
     title: "small JSON completions, 5,000 requests/s, open loop",
     columns: OPEN_COLUMNS,
-    load: { mode: "open", requestsPerSecond: REQUESTS_PER_SECOND },
+    ...underLoad({ mode: "open", requestsPerSecond: REQUESTS_PER_SECOND }, OPEN_CONNECTIONS_MAX, pace),
   };
 }
 
 function eventStreams(pace: Pace, streams: number): LoadCase {
+  const load: Load = { mode: "streams", rampMs: pace.rampMs, stallMs: 3_000 };
+  const settleMs = pace.rampMs + pace.settleMs;
   return {
     ...completions(pace, streams),
     scenario: "c",
@@ -161,22 +203,27 @@ function eventStreams(pace: Pace, streams: number): LoadCase {
     title: `${streams.toLocaleString("en")} event streams of 50 tokens/s`,
     columns: STREAM_COLUMNS,
     unit: "token",
-    load: { mode: "streams", rampMs: pace.rampMs, stallMs: 3_000 },
+    load,
     answers: { kind: "sse", tokens: pace.tokens, intervalUs: INTERVAL_US },
-    warming: after(pace.rampMs, pace),
+    warming: { connections: WARM_STREAMS, load: { ...load, tokens: WARM_TOKENS }, wait: pace.warming },
+    settling: { minMs: settleMs, maxMs: settleMs },
   };
 }
 
 function slowStreams(pace: Pace): LoadCase {
+  const { minMs, maxMs } = pace.warming;
   return {
     ...eventStreams(pace, 5_000),
     scenario: "d",
     key: "slow-streams",
     title: "5,000 event streams of one token in 2 s",
     columns: SLOW_COLUMNS,
+    turns: 1,
+    alone: true,
     load: { mode: "streams", rampMs: SLOW_RAMP_MS, stallMs: 6_000 },
     answers: SLOW_TOKENS,
-    warming: after(SLOW_RAMP_MS, pace),
+    warming: null,
+    settling: { minMs: SLOW_RAMP_MS + minMs, maxMs: SLOW_RAMP_MS + maxMs },
     memory: true,
   };
 }
@@ -200,6 +247,8 @@ function start(pace: Pace): StartCase {
     title: "from exec to the first answer; memory when idle",
     columns: START_COLUMNS,
     shape: null,
+    turns: 1,
+    alone: true,
     idleMs: pace.idleMs,
   };
 }

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import type { Answers, Case, Load, LoadCase, StartCase } from "./cases.ts";
-import { memoryOf, usageOf } from "./procfs.ts";
+import { type Memory, memoryOf, usageOf } from "./procfs.ts";
 import { type LoadResult, type Sample, sampleOf, startSample, withStreamMemory } from "./sample.ts";
 import { CLIENT_KEY, type Target, UPSTREAM_KEY } from "./targets/target.ts";
 import { Tool } from "./tool.ts";
@@ -31,44 +31,80 @@ const LATE_MS = 15_000;
 const CONNECTIONS_SPARE = 512;
 const TOKEN_BYTES = 40;
 const THINK_US = 10_000;
-const WARM_STREAMS = 100;
-const WARM_STREAMS_MS = 1_000;
-const WARM_LOAD: Load = { mode: "streams", rampMs: 500, stallMs: 10_000 };
+const FIRST_STREAMS = 100;
+const FIRST_STREAMS_MS = 1_000;
+const FIRST_LOAD: Load = { mode: "streams", rampMs: 500, stallMs: 10_000 };
 const SETTLE_MS = 200;
 const WORKERS_MS = 300;
 
-/** Measures one target once, with processes of its own. Throws a ToolError when something fails. */
-export async function measure(bench: Bench, one: Case, target: Target): Promise<Sample> {
+/** A target that is up, with processes of its own. */
+export interface Subject {
+  /** Measures it once. Throws a ToolError when something fails. */
+  measure(): Promise<Sample>;
+  stop(): Promise<void>;
+}
+
+/** Starts a target and makes it ready to be measured. Throws a ToolError when something fails. */
+export async function prepare(bench: Bench, one: Case, target: Target): Promise<Subject> {
   const tools: Tool[] = [];
   const begin: Begin = (name, ...args) => {
     const tool = new Tool(`${target.name}: ${name}`, [join(bench.tools, name), ...args.map(String)]);
     tools.push(tool);
     return tool;
   };
-  try {
-    return one.kind === "load"
-      ? await measureLoad(bench, one, target, begin)
-      : await measureStart(bench, one, target, begin);
-  } finally {
+  const stop = async () => {
     // The last one first: a server without its clients stops at once.
-    for (const tool of tools.reverse()) await tool.stop();
+    for (const tool of tools.splice(0).reverse()) await tool.stop();
+  };
+  try {
+    const measure =
+      one.kind === "load"
+        ? await prepareLoad(bench, one, target, begin)
+        : await prepareStart(bench, one, target, begin);
+    return { measure, stop };
+  } catch (error) {
+    await stop();
+    throw error;
   }
 }
 
-/** Starts one of the tools; it is stopped at the end of the measurement. */
+/** Starts one of the tools; it is stopped with its subject at the latest. */
 type Begin = (name: "upstream" | "load" | "launch", ...args: readonly (string | number)[]) => Tool;
+type Measure = () => Promise<Sample>;
 
-async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: Begin): Promise<Sample> {
+async function prepareLoad(bench: Bench, one: LoadCase, target: Target, begin: Begin): Promise<Measure> {
   const upstream = await startUpstream(one.answers, begin);
   const served = await serve(bench, one, target, upstream.port, begin);
-  const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
+  if (one.warming !== null) {
+    const { connections, load, wait } = one.warming;
+    const warming = begin("load", ...loadArguments(one, served, connections, load));
+    await warm(target, served.pid, wait);
+    await warming.stop();
+  }
+  return async () => {
+    const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
+    const load = begin("load", ...loadArguments(one, served, one.connections, one.load));
+    try {
+      await warm(target, served.pid, one.settling);
+      return await measureLoad(one, load, served, upstream.tool, idleMemory);
+    } finally {
+      await load.stop();
+    }
+  };
+}
 
-  const load = begin("load", ...loadArguments(one, served, one.connections, one.load, one.measureMs));
-  await warm(target, served.pid, one.warming);
+/** Measures a target while the load is on it. `idleMemory`: what it took before, if that is of interest. */
+async function measureLoad(
+  one: LoadCase,
+  load: Tool,
+  served: Served,
+  upstream: Tool,
+  idleMemory: Memory | null,
+): Promise<Sample> {
   const usage = () => ({
     target: served.pid === null ? null : usageOf(served.pid),
     load: usageOf(load.pid),
-    upstream: usageOf(upstream.tool.pid),
+    upstream: usageOf(upstream.pid),
   });
   load.tell("begin");
   await load.line(LATE_MS);
@@ -82,12 +118,12 @@ async function measureLoad(bench: Bench, one: LoadCase, target: Target, begin: B
   return withStreamMemory(sample, idleMemory, memoryOf(served.pid), result.open);
 }
 
-async function measureStart(bench: Bench, one: StartCase, target: Target, begin: Begin): Promise<Sample> {
+async function prepareStart(bench: Bench, one: StartCase, target: Target, begin: Begin): Promise<Measure> {
   const upstream = await startUpstream({ kind: "json" }, begin);
-  const served = await serve(bench, one, target, upstream.port, begin);
-  if (served.pid === null) throw new Error("a direct run has no start to measure");
+  const { pid, firstAnswerNs } = await serve(bench, one, target, upstream.port, begin);
+  if (pid === null) throw new Error("a direct run has no start to measure");
   await Bun.sleep(one.idleMs);
-  return startSample(served.firstAnswerNs, memoryOf(served.pid));
+  return async () => startSample(firstAnswerNs, memoryOf(pid));
 }
 
 async function startUpstream(answers: Answers, begin: Begin): Promise<{ tool: Tool; port: number }> {
@@ -138,29 +174,23 @@ async function serve(
 }
 
 /** Memory after some streams have been there and gone: what is left to grow is what streams need. */
-async function warmMemory(one: LoadCase, served: Served, begin: Begin): Promise<ReturnType<typeof memoryOf>> {
-  const load = begin("load", ...loadArguments(one, served, WARM_STREAMS, WARM_LOAD, 1));
-  await Bun.sleep(WARM_STREAMS_MS);
+async function warmMemory(one: LoadCase, served: Served, begin: Begin): Promise<Memory> {
+  const load = begin("load", ...loadArguments(one, served, FIRST_STREAMS, FIRST_LOAD));
+  await Bun.sleep(FIRST_STREAMS_MS);
   await load.stop();
   await Bun.sleep(SETTLE_MS);
   return memoryOf(served.pid!);
 }
 
-function loadArguments(
-  one: LoadCase,
-  served: Served,
-  connections: number,
-  load: Load,
-  measureMs: number,
-): (string | number)[] {
-  const common = [load.mode, served.port, served.key, connections, one.bodyBytes, measureMs];
+function loadArguments(one: LoadCase, served: Served, connections: number, load: Load): (string | number)[] {
+  const common = [load.mode, served.port, served.key, connections, one.bodyBytes, one.measureMs];
   switch (load.mode) {
     case "closed":
       return common;
     case "open":
       return [...common, load.requestsPerSecond];
     case "streams":
-      return [...common, load.rampMs, load.stallMs];
+      return [...common, load.rampMs, load.stallMs, load.tokens ?? 0];
   }
 }
 

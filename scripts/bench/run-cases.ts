@@ -1,14 +1,14 @@
 import type { Case } from "./cases.ts";
-import { type Bench, measure } from "./measure.ts";
+import { type Bench, prepare, type Subject } from "./measure.ts";
 import type { CaseResult } from "./results.ts";
-import type { Sample } from "./sample.ts";
+import { type Sample, sampleOfTurns } from "./sample.ts";
 import { orderOf } from "./statistics.ts";
 import type { Target } from "./targets/target.ts";
 import { ToolError } from "./tool.ts";
 
 /**
- * Measures all cases in rounds; within a case the targets take turns. A target that fails is told of and left
- * out of that round. `own`: the targets that are llmproxyd.
+ * Measures all cases in rounds, each with fresh processes; within a round the targets take turns. A target that
+ * fails is told of and left out of that round. `own`: the targets that are llmproxyd.
  */
 export async function runCases(
   bench: Bench,
@@ -25,8 +25,11 @@ export async function runCases(
   for (let round = 0; round < rounds; round++) {
     for (const { of, competing, samples } of taking) {
       say(`[round ${round + 1} of ${rounds}] ${of.title}`);
-      for (const place of orderOf(round, competing.length)) {
-        samples[place]!.push(await attempt(bench, of, competing[place]!, say));
+      const order = orderOf(round, competing.length).map((place) => competing[place]!);
+      const together = of.alone ? order.map((target) => [target]) : [order];
+      for (const group of together) {
+        const measured = await measureInTurn(bench, of, group, say);
+        group.forEach((target, i) => samples[competing.indexOf(target)]!.push(measured[i]!));
       }
     }
   }
@@ -43,14 +46,34 @@ function concerned(one: Case, targets: readonly Target[], own: readonly Target[]
   return isOfServers ? targets.filter(({ name }) => name !== "direct") : targets;
 }
 
-async function attempt(
+/** One round of some targets that are up at the same time; null for those that failed. */
+async function measureInTurn(
   bench: Bench,
   one: Case,
-  target: Target,
+  targets: readonly Target[],
   say: (line: string) => void,
-): Promise<Sample | null> {
+): Promise<(Sample | null)[]> {
+  const taken: { subject: Subject | null; samples: Sample[] }[] = [];
   try {
-    return await measure(bench, one, target);
+    for (const target of targets) {
+      taken.push({ subject: await attempt(() => prepare(bench, one, target), say), samples: [] });
+    }
+    for (let turn = 0; turn < one.turns; turn++) {
+      for (const place of orderOf(turn, taken.length)) {
+        const { subject, samples } = taken[place]!;
+        const sample = subject === null ? null : await attempt(() => subject.measure(), say);
+        if (sample !== null) samples.push(sample);
+      }
+    }
+  } finally {
+    for (const { subject } of taken) await subject?.stop();
+  }
+  return taken.map(({ samples }) => (samples.length === one.turns ? sampleOfTurns(samples) : null));
+}
+
+async function attempt<T>(step: () => Promise<T>, say: (line: string) => void): Promise<T | null> {
+  try {
+    return await step();
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
     say(`  failed: ${error.message}`);

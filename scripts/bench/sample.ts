@@ -1,4 +1,5 @@
 import { coresOf, type Memory, sharesBetween, type ThreadShare, type Usage } from "./procfs.ts";
+import { median } from "./statistics.ts";
 
 /** What is measured. Times are in the unit that the name ends with. */
 export type Metric =
@@ -110,6 +111,29 @@ export function withStreamMemory(sample: Sample, before: Memory, after: Memory, 
   if (streams === 0) return sample;
   const streamKb = (after.pssBytes - before.pssBytes) / 1024 / streams;
   return { ...sample, values: { ...sample.values, streamKb } };
+}
+
+/** What the turns of a round say together: of each value the middle, of errors the sum, of a thread its mean share. */
+export function sampleOfTurns(turns: readonly Sample[]): Sample {
+  const mean = (of: (turn: Sample) => number) =>
+    turns.reduce((sum, turn) => sum + of(turn), 0) / turns.length;
+  const values: Partial<Record<Metric, number>> = {};
+  const metrics = new Set(turns.flatMap((turn) => Object.keys(turn.values) as Metric[]));
+  for (const metric of metrics) {
+    const middle = median(turns.flatMap((turn) => turn.values[metric] ?? []));
+    if (middle !== null) values[metric] = middle;
+  }
+  // A middle would hide them.
+  values.errors = turns.reduce((sum, turn) => sum + (turn.values.errors ?? 0), 0);
+  const names = new Set(turns.flatMap(({ threads }) => threads.map(({ name }) => name)));
+  const shareIn = ({ threads }: Sample, name: string) => threads.find((it) => it.name === name)?.cores ?? 0;
+  const threads = [...names].map((name) => ({ name, cores: mean((turn) => shareIn(turn, name)) }));
+  return {
+    values,
+    threads: threads.sort((a, b) => b.cores - a.cores),
+    loadCores: mean(({ loadCores }) => loadCores),
+    upstreamCores: mean(({ upstreamCores }) => upstreamCores),
+  };
 }
 
 /** A start without load. */

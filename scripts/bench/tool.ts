@@ -15,6 +15,7 @@ export class Tool {
   readonly #child: Subprocess<"pipe", "pipe", "pipe">;
   readonly #lines: AsyncIterator<string>;
   #stderr = "";
+  #end: Promise<void> | null = null;
 
   constructor(name: string, argv: readonly string[]) {
     if (stopped) throw new Error("the tools have been stopped");
@@ -58,8 +59,13 @@ export class Tool {
     return this.#error(reason);
   }
 
-  /** Closes its stdin and waits for its end; ends it by force when that takes too long. */
-  async stop(): Promise<void> {
+  /** Closes its stdin and waits for its end; ends it by force when that takes too long. May be called again. */
+  stop(): Promise<void> {
+    this.#end ??= this.#stop();
+    return this.#end;
+  }
+
+  async #stop(): Promise<void> {
     void this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), END_WAIT_MS);
     await this.#child.exited;

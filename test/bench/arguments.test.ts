@@ -19,7 +19,7 @@ describe("the arguments of the benchmark", () => {
     expect(scenarios).toEqual(scenarioIds.filter((id) => id !== "h"));
     expect({ quick, rounds, settings, compare, json }).toEqual({
       quick: false,
-      rounds: 5,
+      rounds: 3,
       settings: [],
       compare: null,
       json: null,

@@ -95,6 +95,15 @@ describe.skipIf(!hasCompiler)("the load tools", () => {
     expect(counted).toMatchObject({ failures: 0, not_200: 0, incomplete: 0, stalled: 0 });
   });
 
+  test("ask for shorter streams", async () => {
+    const port = await upstream("sse", 100_000, 1_000, 1_000, 40);
+    const counted = await result(load("streams", port, "upstream-key", 10, 5_000, 3));
+    expect(counted.answers).toBeGreaterThan(0);
+    // Three of each, but for those that had begun before the measuring, or had not ended after it.
+    expect(Math.abs(counted.tokens - 3 * counted.answers)).toBeLessThanOrEqual(4 * 3);
+    expect(counted).toMatchObject({ failures: 0, not_200: 0, incomplete: 0 });
+  });
+
   test("see that credentials were not replaced", async () => {
     const counted = await result(load("closed", await upstream("json"), "client-key"));
     expect(counted.not_200).toBeGreaterThan(0);

@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+// A header of a request, that asks for a stream of so many tokens.
+#define TOKENS_HEADER "Bench-Tokens: "
+
 static const long long NS_PER_MS = 1000000, NS_PER_S = 1000000000;
 
 // CLOCK_MONOTONIC is one clock for all processes of a machine: times of the upstream and of the load compare.

@@ -2,12 +2,13 @@
 //
 //   load closed  PORT KEY CONNECTIONS BODY_BYTES MEASURE_MS
 //   load open    ... REQUESTS_PER_S
-//   load streams ... RAMP_MS STALL_MS
+//   load streams ... RAMP_MS STALL_MS [TOKENS]
 //
 // closed: every connection sends its next request when the last answer is complete.
 // open: requests are due at a fixed rate whatever becomes of them, and their time counts from when they were due;
 // a slow answer cannot hide the wait of those behind it. At the end the age of what is still open counts too.
-// streams: every connection reads event streams, one after the other; they begin spread over RAMP_MS.
+// streams: every connection reads event streams, one after the other; they begin spread over RAMP_MS. With TOKENS
+// they are so long, otherwise as long as the upstream makes them.
 //
 // Nothing is measured before a line comes in on stdin. Then it prints "begin", and one line of JSON MEASURE_MS
 // later; the load goes on until stdin closes, so that whoever watches the proxy sees the same load on both sides of
@@ -240,7 +241,8 @@ int main(int argc, char **argv) {
   mode = !strcmp(argv[1], "open") ? OPEN_LOOP : !strcmp(argv[1], "streams") ? STREAMS : CLOSED_LOOP;
   port = atoi(argv[2]);
   conn_count = atoi(argv[4]);
-  request = make_request(port, argv[3], atoi(argv[5]), mode == STREAMS, &request_len);
+  int stream_tokens = mode == STREAMS && argc > 9 ? atoi(argv[9]) : 0;
+  request = make_request(port, argv[3], atoi(argv[5]), mode == STREAMS, stream_tokens, &request_len);
   long long measured = atoll(argv[6]) * NS_PER_MS;
   if (mode == OPEN_LOOP) interval = NS_PER_S / atoll(argv[7]);
   long long ramp = mode == STREAMS ? atoll(argv[7]) * NS_PER_MS : 0;

@@ -5,9 +5,9 @@
 //   upstream sse TOKENS INTERVAL_US THINK_US TOKEN_BYTES
 //
 // Prints {"port":N} and serves until stdin closes. GET gets a short list of models, POST a small completion or
-// an event stream: TOKENS events, the first after THINK_US and a random part of INTERVAL_US, the next ones every
-// INTERVAL_US. Each event carries "r", when the request was complete here, and "t", when the event was written
-// (CLOCK_MONOTONIC, ns).
+// an event stream: TOKENS events, or as many as a header of the request says, the first after THINK_US and a random
+// part of INTERVAL_US, the next ones every INTERVAL_US. Each event carries "r", when the request was complete here,
+// and "t", when the event was written (CLOCK_MONOTONIC, ns).
 #include "common.h"
 
 enum { FDS_MAX = 1 << 17, HEAD_MAX = 8192, EVENTS = 512, PENDING_MAX = 1 << 18, EVENT_MAX = 2048 };
@@ -15,7 +15,7 @@ enum { FDS_MAX = 1 << 17, HEAD_MAX = 8192, EVENTS = 512, PENDING_MAX = 1 << 18, 
 struct Queue;
 
 typedef struct Conn {
-  int fd, in_head, head_len, tokens_left;
+  int fd, in_head, head_len, tokens, tokens_left;
   Body body;
   long long received, due;
   struct Queue *queue;
@@ -121,7 +121,7 @@ static int send_end(Conn *c) {
                   "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
                   "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],"
                   "\"usage\":{\"prompt_tokens\":19,\"completion_tokens\":%d,\"total_tokens\":%d}}\n\n",
-                  tokens, 19 + tokens);
+                  c->tokens, 19 + c->tokens);
   return send_all(c, out, sprintf(out, "%x\r\n%s\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n", n, last));
 }
 
@@ -140,7 +140,8 @@ static int answer(Conn *c) {
     return send_answer(c, "200 OK", "{\"object\":\"list\",\"data\":[{\"id\":\"bench\",\"object\":\"model\"}]}");
   if (!streams_wanted) return send_answer(c, "200 OK", completion);
   c->received = now_ns();
-  c->tokens_left = tokens;
+  const char *wanted = strcasestr(c->head, "\r\n" TOKENS_HEADER);
+  c->tokens = c->tokens_left = wanted ? atoi(wanted + 2 + strlen(TOKENS_HEADER)) : tokens;
   leave(c);
   // Streams that began together would stay in step for good: their ends, and so the next beginnings, are one, too.
   enter(&thinking, c, c->received + (writing.delay ? random() % writing.delay : 0));
