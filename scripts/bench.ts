@@ -7,6 +7,7 @@ import { casesOf } from "./bench/cases.ts";
 import { endChildren } from "./bench/children.ts";
 import { beyondLimit, compareRows, type Comparison, formatComparison } from "./bench/comparison.ts";
 import { describeMachine, type Machine, machineWarnings } from "./bench/machine.ts";
+import { prepare } from "./bench/measure.ts";
 import { formatMicro, type MicroResult, runMicro } from "./bench/micro.ts";
 import { formatReport } from "./bench/report.ts";
 import type { CaseResult } from "./bench/results.ts";
@@ -58,7 +59,14 @@ async function bench(options: BenchOptions, workshop: Workshop): Promise<number>
     cases.length > 0 ? await fieldOf(options, workshop) : { targets: [], own: [], baseline: null };
   const tools = cases.length > 0 ? await workshop.tools() : "";
   const place = { tools, directory: join(workshop.directory, "run"), workers };
-  const results = await runCases(place, cases, field.targets, field.own, options.rounds, say);
+  const results = await runCases(
+    (one, target) => prepare(place, one, target),
+    cases,
+    field.targets,
+    field.own,
+    options.rounds,
+    say,
+  );
   const comparisons =
     options.compare === null ? [] : compareRows(results, OWN, revisionName(options.compare));
   const report: Report = {

@@ -6,6 +6,8 @@ export type ScenarioId = (typeof scenarioIds)[number];
 const SCENARIOS_DEFAULT: readonly ScenarioId[] = ["a", "b", "c", "d", "e", "f", "g"];
 const COMPARED_DEFAULT: readonly ScenarioId[] = ["a", "c"];
 const ROUNDS_DEFAULT = 3;
+/** Two processes of one build differ by as much as what is looked for. */
+const ROUNDS_COMPARED = 5;
 const ROUNDS_QUICK = 1;
 const ROUNDS_QUICK_COMPARED = 3;
 const TRANSPORTS = ["auto", "fetch", "socket"];
@@ -67,8 +69,8 @@ Measures llmproxyd beside nginx, HAProxy and a direct run, on this machine, over
                             f  cold start, idle memory
                             g  policies and primitives, in nanoseconds
                             h  how the cost grows: upstreams, forwards, workers, bodies
-  --rounds N              rounds of every measurement, 1-100 (default: ${ROUNDS_DEFAULT}; with --quick ${ROUNDS_QUICK},
-                          with --quick --compare ${ROUNDS_QUICK_COMPARED})
+  --rounds N              rounds of every measurement, 1-100 (default: ${ROUNDS_DEFAULT}, with --compare ${ROUNDS_COMPARED};
+                          with --quick ${ROUNDS_QUICK} and ${ROUNDS_QUICK_COMPARED})
   --workers N             threads or processes of every server, 1-64 (default: one per CPU)
   --peer NAME=COMMAND     another server; {port}, {upstream_port} and {workers} in the command are
                           filled in. It must replace the client's credentials by "Bearer upstream-key"
@@ -142,7 +144,7 @@ function completed(draft: Draft): BenchOptions {
 }
 
 function roundsOf(quick: boolean, compared: boolean): number {
-  if (!quick) return ROUNDS_DEFAULT;
+  if (!quick) return compared ? ROUNDS_COMPARED : ROUNDS_DEFAULT;
   return compared ? ROUNDS_QUICK_COMPARED : ROUNDS_QUICK;
 }
 

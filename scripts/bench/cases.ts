@@ -104,7 +104,7 @@ const BODY_BYTES_GROWTH = [256, 4_096, 65_536, MEGABYTE];
 
 /** How long things take. */
 interface Pace {
-  readonly warming: Wait;
+  readonly warmingWait: Wait;
   readonly settleMs: number;
   readonly turns: number;
   readonly measureMs: number;
@@ -116,7 +116,7 @@ interface Pace {
 }
 
 const PACE: Pace = {
-  warming: { minMs: 1_000, maxMs: 40_000 },
+  warmingWait: { minMs: 1_000, maxMs: 40_000 },
   settleMs: 500,
   turns: 3,
   measureMs: 3_000,
@@ -125,7 +125,7 @@ const PACE: Pace = {
   idleMs: 2_000,
 };
 const PACE_QUICK: Pace = {
-  warming: { minMs: 300, maxMs: 5_000 },
+  warmingWait: { minMs: 300, maxMs: 5_000 },
   settleMs: 200,
   turns: 1,
   measureMs: 900,
@@ -173,11 +173,11 @@ function completions(pace: Pace, connections: number): LoadCase {
 function underLoad(
   load: Load,
   connections: number,
-  { warming, settleMs }: Pace,
+  { warmingWait, settleMs }: Pace,
 ): Pick<LoadCase, "load" | "warming" | "settling"> {
   return {
     load,
-    warming: { connections, load, wait: warming },
+    warming: { connections, load, wait: warmingWait },
     settling: { minMs: settleMs, maxMs: settleMs },
   };
 }
@@ -205,13 +205,13 @@ function eventStreams(pace: Pace, streams: number): LoadCase {
     unit: "token",
     load,
     answers: { kind: "sse", tokens: pace.tokens, intervalUs: INTERVAL_US },
-    warming: { connections: WARM_STREAMS, load: { ...load, tokens: WARM_TOKENS }, wait: pace.warming },
+    warming: { connections: WARM_STREAMS, load: { ...load, tokens: WARM_TOKENS }, wait: pace.warmingWait },
     settling: { minMs: settleMs, maxMs: settleMs },
   };
 }
 
 function slowStreams(pace: Pace): LoadCase {
-  const { minMs, maxMs } = pace.warming;
+  const { minMs, maxMs } = pace.warmingWait;
   return {
     ...eventStreams(pace, 5_000),
     scenario: "d",

@@ -6,7 +6,7 @@ import { type Memory, memoryOf, usageOf } from "./procfs.ts";
 import { type LoadResult, type Sample, sampleOf, startSample, withStreamMemory } from "./sample.ts";
 import { CLIENT_KEY, type Target, UPSTREAM_KEY } from "./targets/target.ts";
 import { Tool } from "./tool.ts";
-import { warm } from "./warming.ts";
+import { untilFast } from "./warming.ts";
 
 /** Where the tools are, and what all measurements have in common. */
 export interface Bench {
@@ -34,7 +34,7 @@ const THINK_US = 10_000;
 const FIRST_STREAMS = 100;
 const FIRST_STREAMS_MS = 1_000;
 const FIRST_LOAD: Load = { mode: "streams", rampMs: 500, stallMs: 10_000 };
-const SETTLE_MS = 200;
+const CLOSING_MS = 200;
 const WORKERS_MS = 300;
 
 /** A target that is up, with processes of its own. */
@@ -77,15 +77,16 @@ async function prepareLoad(bench: Bench, one: LoadCase, target: Target, begin: B
   const served = await serve(bench, one, target, upstream.port, begin);
   if (one.warming !== null) {
     const { connections, load, wait } = one.warming;
-    const warming = begin("load", ...loadArguments(one, served, connections, load));
-    await warm(target, served.pid, wait);
-    await warming.stop();
+    const warmer = begin("load", ...loadArguments(one, served, connections, load));
+    await untilFast(target, served.pid, wait);
+    if (warmer.hasEnded) throw warmer.failure("ended before its target was warm");
+    await warmer.stop();
   }
   return async () => {
     const idleMemory = one.memory && served.pid !== null ? await warmMemory(one, served, begin) : null;
     const load = begin("load", ...loadArguments(one, served, one.connections, one.load));
     try {
-      await warm(target, served.pid, one.settling);
+      await untilFast(target, served.pid, one.settling);
       return await measureLoad(one, load, served, upstream.tool, idleMemory);
     } finally {
       await load.stop();
@@ -178,7 +179,7 @@ async function warmMemory(one: LoadCase, served: Served, begin: Begin): Promise<
   const load = begin("load", ...loadArguments(one, served, FIRST_STREAMS, FIRST_LOAD));
   await Bun.sleep(FIRST_STREAMS_MS);
   await load.stop();
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(CLOSING_MS);
   return memoryOf(served.pid!);
 }
 

@@ -1,17 +1,20 @@
 import type { Case } from "./cases.ts";
-import { type Bench, prepare, type Subject } from "./measure.ts";
+import type { Subject } from "./measure.ts";
 import type { CaseResult } from "./results.ts";
 import { type Sample, sampleOfTurns } from "./sample.ts";
 import { orderOf } from "./statistics.ts";
 import type { Target } from "./targets/target.ts";
 import { ToolError } from "./tool.ts";
 
+/** Starts a target for a case. Throws a ToolError when something fails. */
+export type Prepare = (one: Case, target: Target) => Promise<Subject>;
+
 /**
- * Measures all cases in rounds, each with fresh processes; within a round the targets take turns. A target that
- * fails is told of and left out of that round. `own`: the targets that are llmproxyd.
+ * Measures all cases in rounds, each case with fresh processes in each round; within it the targets take turns. A
+ * target that fails is told of and left out of that round. `own`: the targets that are llmproxyd.
  */
 export async function runCases(
-  bench: Bench,
+  prepare: Prepare,
   cases: readonly Case[],
   targets: readonly Target[],
   own: readonly Target[],
@@ -28,7 +31,7 @@ export async function runCases(
       const order = orderOf(round, competing.length).map((place) => competing[place]!);
       const together = of.alone ? order.map((target) => [target]) : [order];
       for (const group of together) {
-        const measured = await measureInTurn(bench, of, group, say);
+        const measured = await measureInTurn(prepare, of, group, say);
         group.forEach((target, i) => samples[competing.indexOf(target)]!.push(measured[i]!));
       }
     }
@@ -48,7 +51,7 @@ function concerned(one: Case, targets: readonly Target[], own: readonly Target[]
 
 /** One round of some targets that are up at the same time; null for those that failed. */
 async function measureInTurn(
-  bench: Bench,
+  prepare: Prepare,
   one: Case,
   targets: readonly Target[],
   say: (line: string) => void,
@@ -56,19 +59,27 @@ async function measureInTurn(
   const taken: { subject: Subject | null; samples: Sample[] }[] = [];
   try {
     for (const target of targets) {
-      taken.push({ subject: await attempt(() => prepare(bench, one, target), say), samples: [] });
+      taken.push({ subject: await attempt(() => prepare(one, target), say), samples: [] });
     }
     for (let turn = 0; turn < one.turns; turn++) {
       for (const place of orderOf(turn, taken.length)) {
-        const { subject, samples } = taken[place]!;
-        const sample = subject === null ? null : await attempt(() => subject.measure(), say);
-        if (sample !== null) samples.push(sample);
+        const entry = taken[place]!;
+        const { subject } = entry;
+        if (subject === null) continue;
+        const sample = await attempt(() => subject.measure(), say);
+        if (sample !== null) {
+          entry.samples.push(sample);
+        } else {
+          // It must not disturb the others any more.
+          entry.subject = null;
+          await subject.stop();
+        }
       }
     }
   } finally {
     for (const { subject } of taken) await subject?.stop();
   }
-  return taken.map(({ samples }) => (samples.length === one.turns ? sampleOfTurns(samples) : null));
+  return taken.map(({ subject, samples }) => (subject === null ? null : sampleOfTurns(samples)));
 }
 
 async function attempt<T>(step: () => Promise<T>, say: (line: string) => void): Promise<T | null> {

@@ -19,7 +19,7 @@ export type Metric =
   | "idleMb"
   | "idleRssMb";
 
-/** One measurement of one target. */
+/** What one turn of a target gave, or a whole round. */
 export interface Sample {
   readonly values: Readonly<Partial<Record<Metric, number>>>;
   /** The target's threads, the busiest first; empty for a direct run. */
@@ -113,26 +113,25 @@ export function withStreamMemory(sample: Sample, before: Memory, after: Memory, 
   return { ...sample, values: { ...sample.values, streamKb } };
 }
 
-/** What the turns of a round say together: of each value the middle, of errors the sum, of a thread its mean share. */
+/** What the turns of a round say together: the middle of each value and share, the sum of the errors. */
 export function sampleOfTurns(turns: readonly Sample[]): Sample {
-  const mean = (of: (turn: Sample) => number) =>
-    turns.reduce((sum, turn) => sum + of(turn), 0) / turns.length;
+  const middle = (of: (turn: Sample) => number) => median(turns.map(of)) ?? 0;
   const values: Partial<Record<Metric, number>> = {};
   const metrics = new Set(turns.flatMap((turn) => Object.keys(turn.values) as Metric[]));
   for (const metric of metrics) {
-    const middle = median(turns.flatMap((turn) => turn.values[metric] ?? []));
-    if (middle !== null) values[metric] = middle;
+    const value = median(turns.flatMap((turn) => turn.values[metric] ?? []));
+    if (value !== null) values[metric] = value;
   }
   // A middle would hide them.
   values.errors = turns.reduce((sum, turn) => sum + (turn.values.errors ?? 0), 0);
   const names = new Set(turns.flatMap(({ threads }) => threads.map(({ name }) => name)));
   const shareIn = ({ threads }: Sample, name: string) => threads.find((it) => it.name === name)?.cores ?? 0;
-  const threads = [...names].map((name) => ({ name, cores: mean((turn) => shareIn(turn, name)) }));
+  const threads = [...names].map((name) => ({ name, cores: middle((turn) => shareIn(turn, name)) }));
   return {
     values,
     threads: threads.sort((a, b) => b.cores - a.cores),
-    loadCores: mean(({ loadCores }) => loadCores),
-    upstreamCores: mean(({ upstreamCores }) => upstreamCores),
+    loadCores: middle(({ loadCores }) => loadCores),
+    upstreamCores: middle(({ upstreamCores }) => upstreamCores),
   };
 }
 

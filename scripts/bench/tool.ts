@@ -30,6 +30,10 @@ export class Tool {
     return this.#child.pid;
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** The next line of its output. Throws a ToolError when it ends or the time is up. */
   async line(limitMs: number): Promise<string> {
     let timer: Timer | undefined;
@@ -48,8 +52,9 @@ export class Tool {
     return JSON.parse(await this.line(limitMs)) as Record<string, unknown>;
   }
 
-  /** Sends it a line: what it does then is its own affair. */
+  /** Sends it a line: what it does then is its own affair. Nothing happens when it has ended. */
   tell(line: string): void {
+    if (this.hasEnded) return;
     void this.#child.stdin.write(`${line}\n`);
     void this.#child.stdin.flush();
   }

@@ -19,7 +19,7 @@ export function compilerShare(threads: readonly ThreadShare[]): number {
  * Waits while a server is under load until it is as fast as it gets. How long a compiler takes depends on the
  * machine and on what else runs there, so it is watched.
  */
-export async function warm(target: Target, pid: number | null, { minMs, maxMs }: Wait): Promise<void> {
+export async function untilFast(target: Target, pid: number | null, { minMs, maxMs }: Wait): Promise<void> {
   const endMs = performance.now() + maxMs;
   await Bun.sleep(minMs);
   if (pid === null || target.compiler === "none") return;

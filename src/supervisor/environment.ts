@@ -18,24 +18,20 @@ const FETCH_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
  * How often, in ms, the allocator looks in the memory of a thread that waits for pages that it can give back to the
  * system; the thread waits for that when it wakes, and then for the pages. By default ten times a second.
  */
-const SWEEP_INTERVAL = "MIMALLOC_PURGE_HOLES_MIN_INTERVAL";
-const SWEEP_INTERVAL_MS = 5_000;
+const ALLOCATOR = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "5000" };
 /** Asked for when the process starts: once a newer file has taken its place the system calls it `... (deleted)`. */
 const executable = process.execPath;
 
 /**
- * Replaces the process by itself, once, with the environment that it needs: Bun reads its limit of requests
- * under way (256 for the whole process, the rest waits silently) and the settings of its allocator, of which those
- * of the user stay, only when a process starts. The pid stays. Does
- * nothing where the environment is right already, and for a command line that only asks for a text or for health.
+ * Replaces the process by itself, once, with the environment that it needs. Bun reads these only when a process starts:
+ * its limit of requests under way (256 for the whole process, the rest waits silently) and the settings of its
+ * allocator. The pid stays. Does nothing where the environment is right already, and for a command line that only asks
+ * for a text or for health.
  */
 export function restartCleanly(): void {
   if (process.argv[2] === "health") return;
   if (process.argv.slice(2).some((arg) => ["-h", "--help", "-V", "--version"].includes(arg))) return;
-  const needed: Record<string, string> = {
-    [FETCH_LIMIT]: String(fetchLimit()),
-    [SWEEP_INTERVAL]: process.env[SWEEP_INTERVAL] ?? String(SWEEP_INTERVAL_MS),
-  };
+  const needed = { [FETCH_LIMIT]: String(fetchLimit()), ...ALLOCATOR };
   const isThere = Object.entries(needed).every(([name, value]) => process.env[name] === value);
   if (isThere && DROPPED.every((name) => process.env[name] === undefined)) return;
   const env: Record<string, string> = {};

@@ -142,24 +142,13 @@ describe("variables of the environment that steer Bun", () => {
   });
 });
 
-describe.skipIf(process.platform !== "linux")("the allocator of the process", () => {
-  function settingIn(pid: number): string | undefined {
-    const environment = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
-    return environment.find((entry) => entry.startsWith("MIMALLOC_PURGE_HOLES_MIN_INTERVAL="))?.split("=")[1];
-  }
-
-  test("does not look for memory to give back whenever a worker waits", async () => {
-    await using proxy = await startProxy({ config: config() });
-    expect(settingIn(proxy.pid)).toBe("5000");
+test.skipIf(process.platform !== "linux")("the process has the settings of the allocator", async () => {
+  await using proxy = await startProxy({
+    config: config(),
+    env: { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "1" },
   });
-
-  test("is told what the user says", async () => {
-    await using proxy = await startProxy({
-      config: config(),
-      env: { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "100" },
-    });
-    expect(settingIn(proxy.pid)).toBe("100");
-  });
+  const environment = readFileSync(`/proc/${proxy.pid}/environ`, "latin1").split("\0");
+  expect(environment).toContain("MIMALLOC_PURGE_HOLES_MIN_INTERVAL=5000");
 });
 
 test("the process keeps its id over the start", async () => {

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 // A header of a request, that asks for a stream of so many tokens.
-#define TOKENS_HEADER "Bench-Tokens: "
+#define TOKENS_HEADER "Bench-Tokens:"
 
 static const long long NS_PER_MS = 1000000, NS_PER_S = 1000000000;
 

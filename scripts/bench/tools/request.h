@@ -9,7 +9,7 @@ static inline char *make_request(int port, const char *key, int body_bytes, int 
   while (n < body_bytes - 4) body[n++] = 'x';
   n += sprintf(body + n, "\"}]}");
   char *request = malloc(n + 1024), length[64] = "";
-  if (tokens) snprintf(length, sizeof length, TOKENS_HEADER "%d\r\n", tokens);
+  if (tokens) snprintf(length, sizeof length, TOKENS_HEADER " %d\r\n", tokens);
   int head = snprintf(request, 1024,
                       "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
                       "Accept: %s\r\nUser-Agent: bench\r\nAuthorization: Bearer %s\r\n%sContent-Length: %d\r\n\r\n",
