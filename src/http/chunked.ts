@@ -67,6 +67,11 @@ export class ChunkedDecoder {
     }
   }
 
+  /** Whether what comes next is the first byte of a chunk. */
+  get isBetweenChunks(): boolean {
+    return this.state === "size" && this.line === "";
+  }
+
   /** Counts the payload from `at` on, which is not the end of `data`. Gives the position after it. */
   private takePayload(data: Uint8Array, at: number): number {
     const end = Math.min(data.length, at + this.missing);

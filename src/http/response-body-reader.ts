@@ -59,13 +59,15 @@ export class ResponseBodyReader {
   }
 
   private decode(decoder: ChunkedDecoder, bytes: Uint8Array): void {
+    const begins = decoder.isBetweenChunks;
     const end = decoder.compact(bytes, 0);
     const from = decoder.payloadFrom;
     const to = decoder.payloadTo;
     this.from = from;
     this.to = to;
-    // Of several chunks the payload has been moved, and a size with zeros or an extension before it is longer than needed.
-    this.isOneChunk = end === to + 2 && end === bytes.length && from === digitsOf(to - from) + 2;
+    // Of several chunks the payload has been moved, and a size with zeros or an extension before it is longer than needed,
+    // unless the beginning of its line came with what was read before.
+    this.isOneChunk = begins && end === to + 2 && end === bytes.length && from === digitsOf(to - from) + 2;
     if (end < 0) this.state = "malformed";
     else if (decoder.done) {
       this.state = "complete";

@@ -115,3 +115,12 @@ test.each<[Framing]>([["none"], [0]])("a body of %p is complete from the start",
   expect(read(reader, "x")).toBe("");
   expect(reader.overrun).toBe(true);
 });
+
+test("what comes behind the beginning of a size line is no whole chunk, however long it is", () => {
+  const reader = new ResponseBodyReader("chunked");
+  reader.read(Buffer.from('b;c="d', "latin1"));
+  reader.read(Buffer.from('"\r\n{"ok":true}\r\n', "latin1"));
+  expect([reader.from, reader.to, reader.isOneChunk]).toEqual([3, 14, false]);
+  reader.read(Buffer.from('b\r\n{"ok":true}\r\n', "latin1"));
+  expect([reader.from, reader.to, reader.isOneChunk]).toEqual([3, 14, true]);
+});
