@@ -42,8 +42,6 @@ interface CaseBase {
   readonly shape: Shape | null;
   /** How often each target is measured in a round, in turn with the others. */
   readonly turns: number;
-  /** No other target is up meanwhile: memory that processes share counts in parts. */
-  readonly alone: boolean;
 }
 
 /**
@@ -85,6 +83,11 @@ export interface StartCase extends CaseBase {
 }
 
 export type Case = LoadCase | StartCase;
+
+/** Whether the memory of servers is measured, which a direct run has none of. */
+export function isOfMemory(one: Case): boolean {
+  return one.kind === "start" || one.memory;
+}
 
 const BODY_BYTES = 256;
 const MEGABYTE = 1_000_000;
@@ -158,7 +161,6 @@ function completions(pace: Pace, connections: number): LoadCase {
     columns: CLOSED_COLUMNS,
     shape: null,
     turns: pace.turns,
-    alone: false,
     unit: "request",
     connections,
     bodyBytes: BODY_BYTES,
@@ -178,8 +180,12 @@ function underLoad(
   return {
     load,
     warming: { connections, load, wait: warmingWait },
-    settling: { minMs: settleMs, maxMs: settleMs },
+    settling: exactly(settleMs),
   };
+}
+
+function exactly(ms: number): Wait {
+  return { minMs: ms, maxMs: ms };
 }
 
 function openLoop(pace: Pace): LoadCase {
@@ -195,7 +201,6 @@ function openLoop(pace: Pace): LoadCase {
 
 function eventStreams(pace: Pace, streams: number): LoadCase {
   const load: Load = { mode: "streams", rampMs: pace.rampMs, stallMs: 3_000 };
-  const settleMs = pace.rampMs + pace.settleMs;
   return {
     ...completions(pace, streams),
     scenario: "c",
@@ -206,7 +211,7 @@ function eventStreams(pace: Pace, streams: number): LoadCase {
     load,
     answers: { kind: "sse", tokens: pace.tokens, intervalUs: INTERVAL_US },
     warming: { connections: WARM_STREAMS, load: { ...load, tokens: WARM_TOKENS }, wait: pace.warmingWait },
-    settling: { minMs: settleMs, maxMs: settleMs },
+    settling: exactly(pace.rampMs + pace.settleMs),
   };
 }
 
@@ -219,7 +224,6 @@ function slowStreams(pace: Pace): LoadCase {
     title: "5,000 event streams of one token in 2 s",
     columns: SLOW_COLUMNS,
     turns: 1,
-    alone: true,
     load: { mode: "streams", rampMs: SLOW_RAMP_MS, stallMs: 6_000 },
     answers: SLOW_TOKENS,
     warming: null,
@@ -248,7 +252,6 @@ function start(pace: Pace): StartCase {
     columns: START_COLUMNS,
     shape: null,
     turns: 1,
-    alone: true,
     idleMs: pace.idleMs,
   };
 }

@@ -1,4 +1,4 @@
-import type { Case } from "./cases.ts";
+import { type Case, isOfMemory } from "./cases.ts";
 import type { Subject } from "./measure.ts";
 import type { CaseResult } from "./results.ts";
 import { type Sample, sampleOfTurns } from "./sample.ts";
@@ -29,7 +29,8 @@ export async function runCases(
     for (const { of, competing, samples } of taking) {
       say(`[round ${round + 1} of ${rounds}] ${of.title}`);
       const order = orderOf(round, competing.length).map((place) => competing[place]!);
-      const together = of.alone ? order.map((target) => [target]) : [order];
+      // Memory that processes share counts in parts, so that each must be alone.
+      const together = isOfMemory(of) ? order.map((target) => [target]) : [order];
       for (const group of together) {
         const measured = await measureInTurn(prepare, of, group, say);
         group.forEach((target, i) => samples[competing.indexOf(target)]!.push(measured[i]!));
@@ -44,9 +45,7 @@ export async function runCases(
 
 function concerned(one: Case, targets: readonly Target[], own: readonly Target[]): readonly Target[] {
   if (one.shape !== null) return own;
-  // A direct run has nothing that could be started, or need memory.
-  const isOfServers = one.kind === "start" || one.memory;
-  return isOfServers ? targets.filter(({ name }) => name !== "direct") : targets;
+  return isOfMemory(one) ? targets.filter(({ name }) => name !== "direct") : targets;
 }
 
 /** One round of some targets that are up at the same time; null for those that failed. */
@@ -69,11 +68,11 @@ async function measureInTurn(
         const sample = await attempt(() => subject.measure(), say);
         if (sample !== null) {
           entry.samples.push(sample);
-        } else {
-          // It must not disturb the others any more.
-          entry.subject = null;
-          await subject.stop();
+          continue;
         }
+        // It must not disturb the others any more.
+        entry.subject = null;
+        await subject.stop();
       }
     }
   } finally {

@@ -30,6 +30,7 @@ export class Tool {
     return this.#child.pid;
   }
 
+  /** Whether the process is gone, for whatever reason. */
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }

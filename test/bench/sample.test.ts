@@ -22,7 +22,7 @@ test("the turns of a round give the middle of each value, all errors, and the mi
   expect(whole.upstreamCores).toBe(0.1);
 });
 
-test("what no turn had is not made up", () => {
+test("what one turn alone had is there, and what none had is not made up", () => {
   const whole = sampleOfTurns([turn({ errors: 0 }, 0, null), turn({ p50Us: 7, errors: 0 }, 0, null)]);
   expect(whole.values).toEqual({ p50Us: 7, errors: 0 });
 });

@@ -121,6 +121,7 @@ beforeAll(async () => {
     families = parsePrometheusText(text);
     return (
       metric("llmproxy_http_request_duration_seconds_count") >= seen.requests &&
+      metric("llmproxy_proxy_overhead_seconds_count") >= seen.requests &&
       metric("llmproxy_upstream_duration_seconds_count") >= metric("llmproxy_upstream_requests_total")
     );
   });

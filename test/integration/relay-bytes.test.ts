@@ -8,6 +8,7 @@ import { type RunningProxy, startProxy } from "../support/proxy.ts";
 import { Random } from "../support/random.ts";
 import { startRawUpstream, type UpstreamConnection } from "../support/raw-upstream.ts";
 import { type Framing, ResponseReader, valueOf } from "../support/response-reader.ts";
+import { eventually } from "../support/wait.ts";
 
 describe.each(TRANSPORTS)("over the transport %s", (transport) => {
   /** What the raw upstream does with its next requests. */
@@ -83,6 +84,27 @@ describe.each(TRANSPORTS)("over the transport %s", (transport) => {
       });
     },
   );
+
+  test("a chunk whose size line is cut behind an extension arrives as a chunk", async () => {
+    let upstream: UpstreamConnection | null = null;
+    answer = (connection) => {
+      upstream = connection;
+      connection.send(
+        'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nb;c="d',
+      );
+    };
+    const client = await ClientConnection.open(proxy.port("raw"));
+    client.send(requestBytes("/v1/chat/completions"));
+    await eventually("the first chunk is there", () => client.pending.includes("hello"));
+    // With what is left of its size line it is as long as one with a bare size.
+    upstream!.send('"\r\n{"ok":true}\r\n');
+    await eventually("the second chunk is there", () => client.pending.includes("true}"));
+    upstream!.send("0\r\n\r\n");
+    const response = await client.response();
+    expect(response.complete).toBe(true);
+    expect(response.body.toString()).toBe('hello{"ok":true}');
+    client.close();
+  });
 
   test("a stream cut at every offset arrives unchanged, and its first part at once", async () => {
     const events = Buffer.from(
