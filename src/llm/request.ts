@@ -1,6 +1,6 @@
 import type { ApiPath } from "./dialect.ts";
-import { mediaTypeOf } from "./framing.ts";
 import { isClosed } from "./json.ts";
+import { KnownBeginning } from "./known-beginning.ts";
 import { LastText } from "./last-text.ts";
 import { TopLevel } from "./top-level.ts";
 
@@ -15,7 +15,6 @@ export interface RequestPeek {
 const NAMES = ["model", "stream"].map((name) => new TextEncoder().encode(name));
 const MODEL_AND_STREAM = new TopLevel(NAMES);
 const MODEL_ONLY = new TopLevel(NAMES.slice(0, 1));
-const UNKNOWN: RequestPeek = { model: null, stream: null, isStreamUnsaid: false };
 const STREAM_KEY = Buffer.from('"stream"', "latin1");
 /** In a body up to this size the key is searched for by its bytes. */
 const SEARCHED_BYTES_MAX = 16 * 1024;
@@ -23,42 +22,44 @@ const MODEL_BYTES_MAX = 256;
 /** How far to look from either end: at first, and once more if the model was not there. */
 const NEAR_STEPS = 1024;
 const FAR_STEPS = 20 * 1024;
-const PLAUSIBLE: ReadonlySet<string> = new Set([
-  "",
-  "application/json",
-  "application/x-www-form-urlencoded",
-  "text/plain",
-]);
 const LEFT_BRACE = 123;
 const LOWER_T = 116;
 const LOWER_F = 102;
 
 /**
- * Reads `model` and `stream` from the top level of a JSON request body, without parsing it. `contentType` and
- * `contentEncoding` are the header values, null when absent. A body that cannot be read (compressed, multipart, not
- * JSON) is unknown; nothing here is a reason to refuse it. Never throws.
+ * Reads `model` and `stream` from the top level of a JSON request body, without parsing it. Whether it is JSON the body
+ * tells best: curl's `-d` says form data of it, and servers take that. One that cannot be read (compressed, multipart,
+ * not JSON) is unknown; nothing here is a reason to refuse it. Never throws.
  *
  * Costs 1 to 5 us when the model stands near the beginning or the end of the body, however long that is (`stream` is then
  * looked for no further). With long `messages` before it and long `tools` behind it, up to a few hundred: never more than
  * `FAR_STEPS` from either end, beyond which both are unknown.
  */
-export function peekRequest(
-  body: Uint8Array,
-  contentType: string | null,
-  contentEncoding: string | null,
-): RequestPeek {
-  if (contentEncoding !== null && !/^(?:identity)?$/i.test(contentEncoding.trim())) return UNKNOWN;
-  if (contentType !== null && !mayBeJson(contentType)) return UNKNOWN;
+export function peekRequest(body: Uint8Array): RequestPeek {
   // Mostly so, and then no way past all messages is needed.
   const isUnsaid = body.length <= SEARCHED_BYTES_MAX && isObject(body) && !holds(body, STREAM_KEY);
-  const members = isUnsaid ? MODEL_ONLY : MODEL_AND_STREAM;
+  if (isUnsaid) return { model: modelOf(body), stream: null, isStreamUnsaid: true };
+  find(MODEL_AND_STREAM, body);
+  return {
+    model: modelFound(MODEL_AND_STREAM, body),
+    stream: flagIn(body, MODEL_AND_STREAM.start(1), MODEL_AND_STREAM.end(1)),
+    isStreamUnsaid: MODEL_AND_STREAM.isWhole,
+  };
+}
+
+const known = new KnownBeginning();
+
+function modelOf(body: Uint8Array): string | null {
+  if (known.begins(body)) return known.model;
+  find(MODEL_ONLY, body);
+  const model = modelFound(MODEL_ONLY, body);
+  if (model !== null) known.missed(body, MODEL_ONLY.end(0), model);
+  return model;
+}
+
+function find(members: TopLevel, body: Uint8Array): void {
   members.find(body, NEAR_STEPS);
   if (members.start(0) < 0 && !members.isWhole) members.find(body, FAR_STEPS);
-  return {
-    model: modelIn(body, members.start(0), members.end(0)),
-    stream: isUnsaid ? null : flagIn(body, members.start(1), members.end(1)),
-    isStreamUnsaid: isUnsaid || members.isWhole,
-  };
 }
 
 /** Whether a body begins and ends as a JSON object does. */
@@ -80,16 +81,12 @@ export function wantsStream(path: ApiPath, peek: RequestPeek): boolean | null {
   return path.streaming === "unless-refused";
 }
 
-/** curl's `-d` says form data of the JSON that it sends, and servers take it. */
-function mayBeJson(contentType: string): boolean {
-  const mediaType = mediaTypeOf(contentType);
-  return PLAUSIBLE.has(mediaType) || mediaType.endsWith("+json");
-}
-
 /** Most requests name the same model. */
 const models = new LastText();
 
-function modelIn(body: Uint8Array, start: number, end: number): string | null {
+function modelFound(members: TopLevel, body: Uint8Array): string | null {
+  const start = members.start(0);
+  const end = members.end(0);
   if (start < 0 || end - start > MODEL_BYTES_MAX + 2) return null;
   return models.parse(body, start, end) || null;
 }

@@ -1,4 +1,5 @@
 import type { Usage } from "../llm/usage.ts";
+import type { LineBatcher, LogEntry } from "./line-batcher.ts";
 import type { LineBytes } from "./line-bytes.ts";
 import { MemberPhrase } from "./member-phrase.ts";
 import { Phrase } from "./phrase.ts";
@@ -57,6 +58,30 @@ export type AccessFormat = "json" | "text";
 
 const PATH_CHARS_MAX = 2048;
 const TEXT_CHARS_MAX = 256;
+
+/** The access log of one worker, in the form that its configuration asks for. */
+export class AccessLog {
+  private readonly batcher: LineBatcher;
+  private readonly format: AccessFormat;
+  private readonly query: boolean;
+
+  /** `query`: tell the query too, secrets left out. */
+  constructor(batcher: LineBatcher, format: AccessFormat, query: boolean) {
+    this.batcher = batcher;
+    this.format = format;
+    this.query = query;
+  }
+
+  /** Takes a request that is over. It is asked a little later to write its line, by `write`. */
+  add(entry: LogEntry): void {
+    this.batcher.add(entry);
+  }
+
+  /** Writes the line of one request. */
+  write(to: LineBytes, record: AccessRecord): void {
+    writeAccessLine(to, record, this.format, this.query);
+  }
+}
 
 /** Writes one line, with its line end, of printable ASCII. `query`: tell the query too, secrets left out. */
 export function writeAccessLine(

@@ -1,7 +1,19 @@
 import { LOG_SLOT_BYTES, type LogSlots } from "../memory/log-slots.ts";
 import { LineBytes } from "./line-bytes.ts";
 import { linesIn } from "./lines-in.ts";
+import { logError } from "./log.ts";
 
+/** What is to be told in one line. */
+export interface LogEntry {
+  /** Writes the line, with its end. What it tells must not change until then. */
+  writeTo(lines: LineBytes): void;
+}
+
+/**
+ * Lines are written when there are so many of them. One by one each would have to fetch the code that writes it into the
+ * processor's caches again, which takes several times as long as to run it.
+ */
+const HANDFUL = 8;
 /** Lines are moved to a slot when there is so much of them: near enough to be in the processor's first cache. */
 const PIECE_BYTES = 16 * 1024;
 /** A batch is posted when its slot is full, or when it is this old. */
@@ -17,6 +29,8 @@ export class LineBatcher {
   private readonly slots: LogSlots;
   private readonly post: (slot: number, length: number) => void;
   private readonly onDropped: (lines: number) => void;
+  /** Not yet written. */
+  private readonly entries: LogEntry[] = [];
   /** Lines not yet in a slot. */
   private readonly lines = new LineBytes();
   /** Bytes of whole ones among them. */
@@ -37,18 +51,10 @@ export class LineBatcher {
     this.onDropped = onDropped;
   }
 
-  /** Where to write the next line, with its end. `end` follows; else it is forgotten. */
-  begin(): LineBytes {
-    this.lines.length = this.whole;
-    return this.lines;
-  }
-
-  /** The line is written. */
-  end(): void {
-    const { length } = this.lines;
-    if (length - this.whole > LINE_BYTES_MAX) return this.onDropped(1);
-    this.whole = length;
-    if (this.whole >= PIECE_BYTES) this.store();
+  /** Takes what is to be told next. */
+  add(entry: LogEntry): void {
+    this.entries.push(entry);
+    if (this.entries.length === HANDFUL) this.writeEntries();
     this.timer ??= setTimeout(() => this.flush(), BATCH_MS);
   }
 
@@ -56,13 +62,39 @@ export class LineBatcher {
   flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
+    this.writeEntries();
     this.store();
     this.postSlot();
   }
 
+  private writeEntries(): void {
+    for (const entry of this.entries) this.write(entry);
+    this.entries.length = 0;
+  }
+
+  private write(entry: LogEntry): void {
+    const { lines } = this;
+    if (!this.isWritten(entry) || lines.length - this.whole > LINE_BYTES_MAX) {
+      lines.length = this.whole;
+      return this.onDropped(1);
+    }
+    this.whole = lines.length;
+    if (this.whole >= PIECE_BYTES) this.store();
+  }
+
+  /** A bug in one must not take the others with it. */
+  private isWritten(entry: LogEntry): boolean {
+    try {
+      entry.writeTo(this.lines);
+      return true;
+    } catch (error) {
+      logError("log line failed", {}, error);
+      return false;
+    }
+  }
+
   /** Moves the whole lines to a slot. */
   private store(): void {
-    this.lines.length = this.whole;
     if (this.whole === 0) return;
     const lines = this.lines.written();
     this.lines.length = 0;

@@ -5,8 +5,9 @@ import { type ApiPath, describePath, modelInPath } from "../llm/dialect.ts";
 import { peekRequest, type RequestPeek, wantsStream } from "../llm/request.ts";
 import type { ResponseFacts } from "../llm/response-facts.ts";
 import type { AccessOutcome } from "../observe/access-log.ts";
+import type { LogEntry } from "../observe/line-batcher.ts";
+import type { LineBytes } from "../observe/line-bytes.ts";
 import { Attempt } from "./attempt.ts";
-import { headerValue } from "./headers.ts";
 import type { ForwardMetrics, RequestSeries } from "./metrics.ts";
 import type { Route } from "./route.ts";
 
@@ -20,7 +21,7 @@ const PEEKED_AT_ONCE_BYTES_MAX = 16 * 1024;
  * once. The end is there when the handler has returned, the client has its answer or is gone, and the answer, if it
  * was relayed, has been judged.
  */
-export class Observation {
+export class Observation implements LogEntry {
   readonly path: ApiPath;
   /** What went wrong for the client: a code of ours, or what is wrong with the answer it got. */
   error: string | null = null;
@@ -38,7 +39,8 @@ export class Observation {
   private readonly series: RequestSeries;
   private readonly startedMs = performance.now();
   private body: Uint8Array = NO_BYTES;
-  /** What it says, where the access log tells that. */
+  private bytesIn = 0;
+  /** What it says, once that was asked for. */
   private peeked: RequestPeek | null = null;
   /** Status sent to the client. */
   private status: number | null = null;
@@ -48,6 +50,9 @@ export class Observation {
   /** Since when the proxy itself is at work; null while it waits. */
   private busySinceMs: number | null = this.startedMs;
   private clientDoneMs: number | null = null;
+  private outcome: AccessOutcome = "ok";
+  /** When all was over, in milliseconds since 1970. */
+  private endedMs = 0;
   /** Ends that are still to come: that of the handler, and that of the client's part. */
   private awaited = 2;
 
@@ -68,9 +73,10 @@ export class Observation {
   /** The request was let in, with this body. */
   admitted(body: Uint8Array): void {
     this.body = body;
+    this.bytesIn = body.length;
     this.metrics.requestBytes.add(body.length);
     // Of a small one now, as later it would have to be fetched into the processor's caches again.
-    if (this.route.accessLog !== null && body.length <= PEEKED_AT_ONCE_BYTES_MAX) this.peeked = this.peek();
+    if (this.route.accessLog !== null && body.length <= PEEKED_AT_ONCE_BYTES_MAX) this.peek();
   }
 
   /** The proxy answers with an error of its own. */
@@ -153,15 +159,21 @@ export class Observation {
     const gone = exchange.aborted && !this.completed;
     if (gone) metrics.disconnected(exchange.bytesOut > 0 ? "answering" : "waiting");
     else if (this.error !== null) metrics.failed(this.error, this.status ?? 0);
-    if (this.route.accessLog !== null)
-      this.writeAccessLog(gone ? "client_gone" : this.error === null ? "ok" : "error", durationMs);
+    const { accessLog } = this.route;
+    if (accessLog === null) return;
+    this.outcome = gone ? "client_gone" : this.error === null ? "ok" : "error";
+    this.endedMs = Date.now();
+    this.peek();
+    this.letGo();
+    accessLog.add(this);
   }
 
-  private writeAccessLog(outcome: AccessOutcome, durationMs: number): void {
+  /** Tells the access log, a little after the end. */
+  writeTo(lines: LineBytes): void {
     const { exchange, route, facts } = this;
-    const peek = this.peeked ?? this.peek();
-    route.accessLog!({
-      endedMs: Date.now(),
+    const peek = this.peek();
+    route.accessLog!.write(lines, {
+      endedMs: this.endedMs,
       requestId: this.requestId,
       forward: route.forward.name,
       client: this.client,
@@ -174,20 +186,29 @@ export class Observation {
       attempts: this.attempts,
       rejected: this.rejected ?? NONE,
       status: this.status,
-      outcome,
+      outcome: this.outcome,
       error: this.error,
-      bytesIn: this.body.length,
+      bytesIn: this.bytesIn,
       bytesOut: exchange.bytesOut,
       ttftMs: this.firstContentMs === null ? null : this.firstContentMs - this.startedMs,
-      durationMs,
+      durationMs: this.clientDoneMs! - this.startedMs,
       usage: facts?.usage ?? null,
     });
   }
 
+  /** What the body says. */
   private peek(): RequestPeek {
-    const { headers } = this.exchange;
-    const type = headerValue(headers, "content-type");
-    return peekRequest(this.body, type, headerValue(headers, "content-encoding"));
+    this.peeked ??= peekRequest(this.body);
+    return this.peeked;
+  }
+
+  /** The body, which whoever is called back holds too, shall not wait for the line to be written. */
+  private letGo(): void {
+    const { exchange } = this;
+    this.body = NO_BYTES;
+    exchange.onAbort = null;
+    exchange.onDrain = null;
+    exchange.onFinished = null;
   }
 }
 

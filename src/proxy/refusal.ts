@@ -1,4 +1,5 @@
 import type { Exchange } from "../http/exchange.ts";
+import type { AccessRecord } from "../observe/access-log.ts";
 import { errorAnswer, type ErrorCode } from "./errors.ts";
 import type { Route } from "./route.ts";
 
@@ -16,14 +17,14 @@ export function refuse(exchange: Exchange, route: Route, status: number, message
   const id = crypto.randomUUID();
   const { remoteAddress } = exchange;
   route.metrics.forward(route.forward.id).failed(code, status);
-  exchange.onFinished = () => writeAccessLog(exchange, route, id, remoteAddress, code, status);
+  exchange.onFinished = () => logRefusal(exchange, route, id, remoteAddress, code, status);
   const retryAfter = status === 503 ? { retryAfterS: 1 } : {};
   const { headers, body } = errorAnswer(code, "/", id, { status, message, ...retryAfter });
   exchange.respond(status, headers, body);
 }
 
 /** All that is known is who it was and what is wrong: a head that cannot be read names nothing for sure. */
-function writeAccessLog(
+function logRefusal(
   { bytesOut }: Exchange,
   { accessLog, forward, group }: Route,
   requestId: string,
@@ -31,7 +32,8 @@ function writeAccessLog(
   error: ErrorCode,
   status: number,
 ): void {
-  accessLog?.({
+  if (accessLog === null) return;
+  const record: AccessRecord = {
     endedMs: Date.now(),
     requestId,
     forward: forward.name,
@@ -52,5 +54,6 @@ function writeAccessLog(
     ttftMs: null,
     durationMs: null,
     usage: null,
-  });
+  };
+  accessLog.add({ writeTo: (lines) => accessLog.write(lines, record) });
 }

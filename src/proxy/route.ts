@@ -2,7 +2,7 @@ import type { Balancer } from "../balancer/balancer.ts";
 import type { ForwardPlan, GroupPlan, UpstreamPlan } from "../config/plan.ts";
 import type { ForwardLimits } from "../limits/forward-limits.ts";
 import type { RetryBudget } from "../memory/retry-budget.ts";
-import type { AccessRecord } from "../observe/access-log.ts";
+import type { AccessLog } from "../observe/access-log.ts";
 import type { ProxyEvents } from "./events.ts";
 import type { ProxyMetrics } from "./metrics.ts";
 import type { Transport } from "./transport/transport.ts";
@@ -20,5 +20,5 @@ export interface Route {
   readonly metrics: ProxyMetrics;
   readonly events: ProxyEvents;
   /** Null = there is no access log. */
-  readonly accessLog: ((record: AccessRecord) => void) | null;
+  readonly accessLog: AccessLog | null;
 }

@@ -1,11 +1,11 @@
 import { Balancer } from "../balancer/balancer.ts";
-import { type AccessLogPlan, byId } from "../config/plan.ts";
+import { byId } from "../config/plan.ts";
 import type { BodyBytes } from "../http/exchange.ts";
 import { ForwardLimits } from "../limits/forward-limits.ts";
 import type { SocketBudget } from "../limits/socket-budget.ts";
 import { RateLimitTable } from "../memory/rate-limit-table.ts";
 import type { SharedMemory } from "../memory/shared-memory.ts";
-import { type AccessRecord, writeAccessLine } from "../observe/access-log.ts";
+import { AccessLog } from "../observe/access-log.ts";
 import type { LineBatcher } from "../observe/line-batcher.ts";
 import type { Recorder } from "../observe/recorder.ts";
 import { ProxyEvents } from "./events.ts";
@@ -56,7 +56,8 @@ function makeRoutes(
   const balancer = new Balancer(memory.balancer, plan, worker, Math.random, events);
   const groups = byId(plan.groups);
   const upstreams = byId(plan.upstreams);
-  const { accessLog } = plan;
+  const accessLog =
+    plan.accessLog === null ? null : new AccessLog(accessLines, plan.accessLog.format, plan.accessLog.query);
   return plan.forwards.map((forward) => {
     const group = groups[forward.group]!;
     const rateLimit = rateLimits.get(forward.id);
@@ -71,14 +72,7 @@ function makeRoutes(
       retryBudget: memory.balancer.retries,
       metrics,
       events,
-      accessLog: accessLog === null ? null : accessLogOf(accessLog, accessLines),
+      accessLog,
     };
   });
-}
-
-function accessLogOf({ format, query }: AccessLogPlan, lines: LineBatcher): (record: AccessRecord) => void {
-  return (record) => {
-    writeAccessLine(lines.begin(), record, format, query);
-    lines.end();
-  };
 }

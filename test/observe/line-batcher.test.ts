@@ -1,10 +1,13 @@
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 
 import { LOG_SLOT_BYTES, LogSlots } from "../../src/memory/log-slots.ts";
 import { Region } from "../../src/memory/region.ts";
 import { LineBatcher } from "../../src/observe/line-batcher.ts";
+import { setLog } from "../../src/observe/log.ts";
 import { Random } from "../support/random.ts";
 import { eventually } from "../support/wait.ts";
+
+afterEach(() => setLog("info", (line) => process.stderr.write(line)));
 
 function setup() {
   const bytes = Region.measure((region) => new LogSlots(region));
@@ -19,10 +22,7 @@ function setup() {
     },
     (lines) => (state.dropped += lines),
   );
-  const add = (line: string): void => {
-    batcher.begin().ascii(line);
-    batcher.end();
-  };
+  const add = (line: string): void => batcher.add({ writeTo: (lines) => lines.ascii(line) });
   const giveBack = () => {
     for (const slot of state.out.splice(0)) slots.free(slot);
   };
@@ -70,14 +70,22 @@ test("while nothing is given back at most a megabyte is posted; the rest is drop
   expect(state.posted.join("").length).toBe(posted + 1000);
 });
 
-test("a line that is not brought to its end is forgotten", () => {
+test("a line that cannot be written is dropped and counted, what it has written is forgotten, and it harms no other", () => {
   const { state, batcher, add } = setup();
+  const logged: string[] = [];
+  setLog("error", (line) => logged.push(line));
   add("a\n");
-  batcher.begin().ascii("half of ");
+  batcher.add({
+    writeTo: (lines) => {
+      lines.ascii("half of ");
+      throw new Error("a bug");
+    },
+  });
   add("b\n");
-  batcher.begin().ascii("half of ");
   batcher.flush();
   expect(state.posted).toEqual(["a\nb\n"]);
+  expect(state.dropped).toBe(1);
+  expect(logged.join("")).toMatch(/ ERROR log line failed .*a bug/);
 });
 
 test("a line that no slot has room for is dropped and counted, and harms no other", () => {
