@@ -117,6 +117,7 @@ export class ServerExchange implements Exchange {
   reset(): void {
     const connection = this.connection;
     this.connection = null;
+    this.pendingHead = null;
     connection?.resetAnswer(this);
   }
 
@@ -130,6 +131,7 @@ export class ServerExchange implements Exchange {
   /** The connection is gone: tell whoever is at work on the answer. */
   abort(): void {
     this.connection = null;
+    this.pendingHead = null;
     if (this.aborted) return;
     this.aborted = true;
     this.onAbort?.();

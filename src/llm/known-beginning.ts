@@ -1,6 +1,6 @@
 /** A longer beginning is not worth remembering. */
 const BYTES_MAX = 128;
-/** How often a body must begin in another way until its beginning takes the place of the remembered one. */
+/** Each so manieth body that begins in another way is remembered in place of the last one. */
 const MISSES_MAX = 32;
 
 const NOTHING = new Uint8Array(0);
@@ -23,7 +23,7 @@ export class KnownBeginning {
     return true;
   }
 
-  /** It did not, and its model, the first member of that name, ends before `end`. */
+  /** It did not. Its model ends before `end`, and whatever follows there, it would be that. */
   missed(body: Uint8Array, end: number, model: string): void {
     if (end > BYTES_MAX || ++this.misses < MISSES_MAX) return;
     this.misses = 0;

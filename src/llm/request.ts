@@ -28,8 +28,8 @@ const LOWER_F = 102;
 
 /**
  * Reads `model` and `stream` from the top level of a JSON request body, without parsing it. Whether it is JSON the body
- * tells best: curl's `-d` says form data of it, and servers take that. One that cannot be read (compressed, multipart,
- * not JSON) is unknown; nothing here is a reason to refuse it. Never throws.
+ * tells best: curl's `-d` says form data of it, and servers take that. One that does not begin as a JSON object does
+ * (compressed, multipart, other JSON) is unknown; nothing here is a reason to refuse it. Never throws.
  *
  * Costs 1 to 5 us when the model stands near the beginning or the end of the body, however long that is (`stream` is then
  * looked for no further). With long `messages` before it and long `tools` behind it, up to a few hundred: never more than
@@ -53,7 +53,7 @@ function modelOf(body: Uint8Array): string | null {
   if (known.begins(body)) return known.model;
   find(MODEL_ONLY, body);
   const model = modelFound(MODEL_ONLY, body);
-  if (model !== null) known.missed(body, MODEL_ONLY.end(0), model);
+  if (model !== null && MODEL_ONLY.isSettledByBeginning) known.missed(body, MODEL_ONLY.end(0), model);
   return model;
 }
 

@@ -28,6 +28,8 @@ const NOTHING = new Uint8Array(0);
 export class TopLevel {
   /** After `find`: the whole object was read, so what was not found is not there. */
   isWhole = false;
+  /** After `find`: all was found from the beginning, so nothing behind it could change that. */
+  isSettledByBeginning = false;
   private readonly names: readonly Uint8Array[];
   private bytes: Uint8Array = NOTHING;
   /** Where the values lie, in the order of the names; -1 = not found. */
@@ -70,6 +72,7 @@ export class TopLevel {
     this.stopsAtArrays = false;
     this.steps = stepsMax;
     const isOver = this.forward();
+    this.isSettledByBeginning = this.missing === 0;
     this.steps = stepsMax;
     if (!isOver) this.backward();
     this.bytes = NOTHING;

@@ -74,7 +74,7 @@ export class LineBatcher {
 
   private write(entry: LogEntry): void {
     const { lines } = this;
-    if (!this.isWritten(entry) || lines.length - this.whole > LINE_BYTES_MAX) {
+    if (!this.tryWrite(entry) || lines.length - this.whole > LINE_BYTES_MAX) {
       lines.length = this.whole;
       return this.onDropped(1);
     }
@@ -82,8 +82,8 @@ export class LineBatcher {
     if (this.whole >= PIECE_BYTES) this.store();
   }
 
-  /** A bug in one must not take the others with it. */
-  private isWritten(entry: LogEntry): boolean {
+  /** Gives false when it failed: a bug in one must not take the others with it. */
+  private tryWrite(entry: LogEntry): boolean {
     try {
       entry.writeTo(this.lines);
       return true;

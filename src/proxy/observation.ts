@@ -53,6 +53,7 @@ export class Observation implements LogEntry {
   private outcome: AccessOutcome = "ok";
   /** When all was over, in milliseconds since 1970. */
   private endedMs = 0;
+  private bytesOut = 0;
   /** Ends that are still to come: that of the handler, and that of the client's part. */
   private awaited = 2;
 
@@ -155,9 +156,10 @@ export class Observation implements LogEntry {
     const durationMs = this.clientDoneMs! - this.startedMs;
     this.series.duration.observe(durationMs / 1000);
     metrics.overhead.observe(this.busyMs / 1000);
-    metrics.responseBytes.add(exchange.bytesOut);
+    this.bytesOut = exchange.bytesOut;
+    metrics.responseBytes.add(this.bytesOut);
     const gone = exchange.aborted && !this.completed;
-    if (gone) metrics.disconnected(exchange.bytesOut > 0 ? "answering" : "waiting");
+    if (gone) metrics.disconnected(this.bytesOut > 0 ? "answering" : "waiting");
     else if (this.error !== null) metrics.failed(this.error, this.status ?? 0);
     const { accessLog } = this.route;
     if (accessLog === null) return;
@@ -189,7 +191,7 @@ export class Observation implements LogEntry {
       outcome: this.outcome,
       error: this.error,
       bytesIn: this.bytesIn,
-      bytesOut: exchange.bytesOut,
+      bytesOut: this.bytesOut,
       ttftMs: this.firstContentMs === null ? null : this.firstContentMs - this.startedMs,
       durationMs: this.clientDoneMs! - this.startedMs,
       usage: facts?.usage ?? null,
@@ -202,7 +204,7 @@ export class Observation implements LogEntry {
     return this.peeked;
   }
 
-  /** The body, which whoever is called back holds too, shall not wait for the line to be written. */
+  /** The body shall not wait for the line to be written. What the exchange calls back holds it, too. */
   private letGo(): void {
     const { exchange } = this;
     this.body = NO_BYTES;

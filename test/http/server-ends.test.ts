@@ -46,6 +46,15 @@ test("other settings count from the next request of a connection on", async () =
 });
 
 describe("an answer that breaks off", () => {
+  test("before its head is sent has sent nothing", async () => {
+    using open = await exchangeOf();
+    open.exchange.start(200, [], null);
+    open.exchange.reset();
+    await open.client.untilEnd();
+    expect(open.exchange.bytesOut).toBe(0);
+    expect(open.client.received).toBe(0);
+  });
+
   test("in chunks lacks the last one, behind all that was written", async () => {
     using open = await exchangeOf();
     open.exchange.start(200, [], null);

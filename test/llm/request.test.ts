@@ -131,6 +131,14 @@ test("a beginning that is known does not mislead", () => {
     for (let i = 0; i < 40; i++) expect([body, peek(body).model]).toEqual([body, model]);
 });
 
+test("a beginning is not known by a body that is broken behind it", () => {
+  // Read from the end, `model` seems to stand at the top level, as what opens before it is never closed.
+  const beginning = '{"messages":[{"content":"hi","model":"m-1"';
+  const broken = `${beginning},${Array.from({ length: 150 }, () => '"k":1').join()}}`;
+  for (let i = 0; i < 100; i++) expect(peek(broken).model).toBe("m-1");
+  expect(peek(`${beginning}}],"model":"m-2"}`).model).toBe("m-2");
+});
+
 test("a model beyond the known beginnings is found", () => {
   for (const padding of [100, 110, 113, 114, 115, 116, 120, 200]) {
     const body = (model: string) => `{"user":"${"u".repeat(padding)}","model":"${model}"}`;

@@ -37,6 +37,21 @@ test("lines are posted together, some time later, in order", async () => {
   expect(state.posted).toEqual([Array.from({ length: 100 }, (_, i) => `${i}\n`).join("")]);
 });
 
+test("lines are asked for when there are some of them, or some time later", async () => {
+  const { batcher } = setup();
+  const asked: number[] = [];
+  const add = (number: number) => batcher.add({ writeTo: () => asked.push(number) });
+  for (let i = 0; i < 8; i++) {
+    expect(asked).toEqual([]);
+    add(i);
+  }
+  expect(asked).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  add(8);
+  expect(asked).toHaveLength(8);
+  await eventually("the last one is asked", () => asked.length > 8);
+  expect(asked.at(-1)).toBe(8);
+});
+
 test("a batch that fills its slot is posted at once", () => {
   const { state, add } = setup();
   const line = `${"x".repeat(1023)}\n`;
