@@ -1,6 +1,7 @@
-// What observing costs: requests with and without metrics and usage reading, in turn, through one process that does either on
-// demand, as two processes of the same build differ by more than what is measured. Prints the CPU time of the proxy's
-// process per request and per relayed token, and the median of the ratios of all rounds with its extremes and its error.
+// What observing costs: requests with and without metrics and usage reading, and with and without a line in the access
+// log, in turn, through one process that does either on demand, as two processes of the same build differ by more than
+// what is measured. Prints the CPU time of the proxy's process per request and per relayed token, and the median of the
+// ratios of all rounds with its extremes and its error.
 //
 //     bun scripts/bench/observe/cost.ts [rounds] [words of the names of cases, such as stream]
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,9 +20,16 @@ const ROUNDS = Number(process.argv[2] ?? 40);
 const WARM_ROUNDS = 8;
 const ASKED = process.argv.slice(3);
 const TOKENS = 200;
+/** Within this time the last lines of an access log are written, too. */
+const LINES_LATE_MS = 150;
+
+/** What is done for a request; `metrics`: and usage reading. */
+type Observed = "nothing" | "metrics" | "metrics-and-log";
 
 interface Case {
   readonly name: string;
+  readonly off: Observed;
+  readonly on: Observed;
   readonly unit: string;
   readonly path: string;
   readonly body: Record<string, unknown>;
@@ -33,19 +41,23 @@ interface Case {
 
 const messages = [{ role: "user", content: "What is the capital of France?" }];
 const stream = { model: "demo-1", messages, stream: true, stream_options: { include_usage: true } };
+const metrics = { off: "nothing", on: "metrics" } as const;
+const accessLog = { off: "metrics", on: "metrics-and-log" } as const;
+const completion = {
+  unit: "request",
+  path: "/v1/chat/completions",
+  body: { model: "demo-1", messages },
+  script: "tokens=40",
+  total: 4_000,
+  unitsPerAnswer: 1,
+};
 const CASES: readonly Case[] = [
-  {
-    name: "JSON completion, 32 connections",
-    unit: "request",
-    path: "/v1/chat/completions",
-    body: { model: "demo-1", messages },
-    script: "tokens=40",
-    connections: 32,
-    total: 4_000,
-    unitsPerAnswer: 1,
-  },
+  { name: "JSON completion, 32 connections", ...metrics, ...completion, connections: 32 },
+  { name: "access log, JSON completion, 32 connections", ...accessLog, ...completion, connections: 32 },
+  { name: "access log, JSON completion, 256 connections", ...accessLog, ...completion, connections: 256 },
   {
     name: "embedding, 32 connections",
+    ...metrics,
     unit: "request",
     path: "/v1/embeddings",
     body: { model: "demo-1", input: "x" },
@@ -56,6 +68,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "OpenAI stream, 32 at a time, a token every 2 ms",
+    ...metrics,
     unit: "token",
     path: "/v1/chat/completions",
     body: stream,
@@ -66,6 +79,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "Anthropic stream, 32 at a time, a token every 2 ms",
+    ...metrics,
     unit: "token",
     path: "/v1/messages",
     body: { model: "demo-1", messages, stream: true, max_tokens: 1000 },
@@ -102,10 +116,11 @@ async function build(outfile: string): Promise<void> {
   if (!result.success) throw new AggregateError(result.logs);
 }
 
-/** CPU time that all threads of a process use while something is done, in microseconds. */
+/** CPU time that all threads of a process use while something is done and soon after it, in microseconds. */
 async function cpuUsOf(pid: number, work: () => Promise<unknown>): Promise<number> {
   const before = usageOf(pid);
   await work();
+  await Bun.sleep(LINES_LATE_MS);
   const after = usageOf(pid);
   return coresOf(sharesBetween(before, after)) * (after.atMs - before.atMs) * 1000;
 }
@@ -120,16 +135,19 @@ async function startProxy(
     http_server: {
       forwards: [{ name: "bench", port: 0, address: "127.0.0.1", upstream_group: "bench" }],
       admin: { port: 0, address: "127.0.0.1" },
+      access_log: { enabled: true },
     },
     upstreams: [{ name: "bench", url: `http://127.0.0.1:${upstreamPort}` }],
     upstream_groups: [{ name: "bench", upstreams: [{ name: "bench" }] }],
   };
   writeFileSync(file, JSON.stringify(config));
   const child = Bun.spawn([binary, "--workers", "1", "--config", file], {
-    stdout: "ignore",
+    stdout: "pipe",
     stderr: "pipe",
     env: {},
   });
+  // The access log is taken as fast as it comes.
+  void child.stdout.pipeTo(new WritableStream());
   let log = "";
   for await (const chunk of child.stderr) {
     log += Buffer.from(chunk).toString();
@@ -139,7 +157,7 @@ async function startProxy(
   throw new Error(log);
 }
 
-function requestOf({ path, body, script }: Case, observe: "on" | "off"): Buffer {
+function requestOf({ path, body, script }: Case, observe: Observed): Buffer {
   const headers = [`x-demo-script: ${script}`, `x-observe: ${observe}`];
   return rawRequest("POST", path, headers, JSON.stringify(body));
 }
@@ -161,7 +179,7 @@ for (const test of CASES.filter(({ name }) => ASKED.every((word) => name.include
   // The two take turns at being first, so that a disturbance hits both alike.
   for (let round = -WARM_ROUNDS; round < ROUNDS; round++) {
     for (const observe of round % 2 === 0 ? (["off", "on"] as const) : (["on", "off"] as const)) {
-      const request = requestOf(test, observe);
+      const request = requestOf(test, test[observe]);
       const cpuUs = await cpuUsOf(child.pid, () => load(port, test.connections, test.total, () => request));
       if (round >= 0) costs[observe].push(cpuUs / (test.total * test.unitsPerAnswer));
     }
