@@ -1,6 +1,6 @@
 /** A longer beginning is not worth remembering. */
 const BYTES_MAX = 128;
-/** Each so manieth body that begins in another way is remembered in place of the last one. */
+/** Of the bodies that begin in another way, one in so many takes the place of the remembered one. */
 const MISSES_MAX = 32;
 
 const NOTHING = new Uint8Array(0);
@@ -23,7 +23,7 @@ export class KnownBeginning {
     return true;
   }
 
-  /** It did not. Its model ends before `end`, and whatever follows there, it would be that. */
+  /** It did not. Its model ends before `end`, and would be the same whatever followed there. */
   missed(body: Uint8Array, end: number, model: string): void {
     if (end > BYTES_MAX || ++this.misses < MISSES_MAX) return;
     this.misses = 0;

@@ -204,7 +204,7 @@ export class Observation implements LogEntry {
     return this.peeked;
   }
 
-  /** The body shall not wait for the line to be written. What the exchange calls back holds it, too. */
+  /** Lets the body go before the line is written: the callbacks of the exchange hold it, too. */
   private letGo(): void {
     const { exchange } = this;
     this.body = NO_BYTES;
